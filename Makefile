@@ -1,0 +1,86 @@
+# `make` alone prints the targets. STACK picks the distributions of mmengine, mmcv and mmsegmentation.
+STACK ?= onedl
+PYTHON ?= python3
+MMATTN_CACHE ?= $(HOME)/.cache/mmattn
+DEMO_CONFIG ?= $(wildcard configs/ccnet/ccnet_r18-d8_*toy-128x256.py)
+DEMO_DIR := work_dirs/demo
+TESTS ?=
+
+VENV_onedl := .venv
+VENV_openmmlab := .venv-openmmlab
+VENV := $(VENV_$(STACK))
+ifeq ($(VENV),)
+$(error STACK is 'onedl' or 'openmmlab', not '$(STACK)')
+endif
+PY := $(VENV)/bin/python
+# Exists only after a complete set-up; whatever an interrupted one left is removed by the next.
+READY := $(VENV)/.set-up
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint format
+
+help:
+	@echo 'make demo    set up, train and evaluate a small model on generated scenes (CPU, minutes)'
+	@echo 'make test    set up, then lint and tests; TESTS=tests/models for a part'
+	@echo 'make lint    ruff: rules and formatting'
+	@echo 'make format  let ruff rewrite the files'
+	@echo 'make setup   only the set-up: a virtual environment in $(VENV)'
+	@echo
+	@echo 'STACK=onedl (default, .venv) or STACK=openmmlab (upstream distributions, .venv-openmmlab;'
+	@echo 'compiles mmcv once and keeps it in MMATTN_CACHE=$(MMATTN_CACHE))'
+	@echo 'PYTHON=python3.11 picks the Python, 3.10 to 3.13, of a new environment'
+
+setup: $(READY)
+	@echo 'ready: $(VENV)'
+
+$(READY): setup.py $(wildcard requirements/$(STACK)*.lock)
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
+	    echo "error: mmattn needs Python 3.10 to 3.13, which $(PYTHON) is not:" \
+	        "name another one, as in \`make setup PYTHON=python3.11\`" >&2; exit 2; }
+	@echo '== set-up 1/3: new virtual environment $(VENV) (seconds)'
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@echo '== set-up 2/3: the pinned $(STACK) stack (1 to 10 minutes, most of it the download of torch)'
+	@$(MAKE) --no-print-directory install-$(STACK)
+	@echo '== set-up 3/3: mmattn, editable (seconds)'
+	@$(PY) -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@$(PY) -m pip check
+	@touch $@
+
+.PHONY: install-onedl install-openmmlab
+install-onedl:
+	@$(PY) -m pip install -r requirements/onedl.lock
+
+# Only the compiled wheel will do: pip's own cache may hold one made for another torch.
+install-openmmlab:
+	@$(PY) -m pip install -r requirements/openmmlab-build.lock
+	@wheels=$$(requirements/build_mmcv.sh $(VENV) '$(MMATTN_CACHE)') && \
+	    $(PY) -m pip install --only-binary mmcv --find-links "$$wheels" -r requirements/openmmlab.lock
+
+demo: $(READY)
+	@echo '== demo 1/3: generated scenes (seconds)'
+	@$(PY) tools/prepare_data.py toy
+	@echo '== demo 2/3: training $(notdir $(DEMO_CONFIG)) on the CPU (about 4 minutes on 2 cores)'
+	@rm -rf $(DEMO_DIR)
+	@$(PY) tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO_DIR) --amp
+	@echo '== demo 3/3: evaluation (seconds)'
+	@$(PY) tools/test.py $(DEMO_CONFIG) $(DEMO_DIR)/best_*.pth --work-dir $(DEMO_DIR)/test \
+	    --show-dir $(DEMO_DIR)/predictions
+	@echo
+	@echo 'The demo is done. Look at'
+	@echo '  the work dir          $(DEMO_DIR)'
+	@echo "  the mIoU table        above, and in $$(ls $(DEMO_DIR)/test/*/*.log)"
+	@echo '  loss and mIoU curves  $(DEMO_DIR)/curves.png'
+	@echo "  the predictions       $(DEMO_DIR)/predictions (image | ground truth | prediction)"
+
+test: lint
+	@echo '== tests on the $(STACK) stack'
+	@$(PY) -m pytest $(TESTS)
+
+lint: $(READY)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+format: $(READY)
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .

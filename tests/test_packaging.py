@@ -1,0 +1,84 @@
+"""What an installed mmattn promises: its version, and what it imports and when."""
+
+import ast
+import subprocess
+import sys
+from importlib.util import resolve_name
+from pathlib import Path
+
+import pytest
+
+import mmattn
+
+REPO = Path(__file__).resolve().parents[1]
+# A None in sys.modules is how Python itself marks a module that cannot be imported.
+WITHOUT_STACK = "import sys; sys.modules.update(dict.fromkeys(['mmengine', 'mmcv', 'mmseg']))\n"
+
+
+def run(*args: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, *args], cwd=REPO, capture_output=True, text=True)
+
+
+def imported_modules(path: Path) -> set[str]:
+    """Absolute names of the modules that a file of the package imports, wherever in the file."""
+    package = '.'.join(path.relative_to(REPO).parent.parts)
+    modules = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            modules.add(resolve_name('.' * node.level + (node.module or ''), package))
+    return modules
+
+
+def test_setup_reads_the_version_of_the_package():
+    result = run('setup.py', '--version')
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[-1] == mmattn.__version__
+
+
+def test_importing_mmattn_does_not_import_torch():
+    result = run('-c', "import mmattn, sys; sys.exit('torch' in sys.modules)")
+    assert result.returncode == 0, result.stderr
+
+
+def test_attention_and_ops_work_without_mmseg():
+    code = (
+        'import torch\n'
+        'from mmattn.attention import PositionAttention\n'
+        'from mmattn.ops import criss_cross_attention\n'
+        'print(PositionAttention(16, 4)(torch.rand(2, 16, 3, 5)).shape)'
+    )
+    result = run('-c', WITHOUT_STACK + code)
+    assert result.returncode == 0, result.stderr
+    assert '[2, 16, 3, 5]' in result.stdout
+
+
+@pytest.mark.parametrize('package', ['models', 'datasets', 'engine'])
+def test_without_mmseg_the_error_names_the_command_that_installs_it(package):
+    code = f'try: import mmattn.{package}\nexcept ImportError as error: print(error)'
+    result = run('-c', WITHOUT_STACK + code)
+    assert result.returncode == 0, result.stderr
+    assert 'pip install "mmattn[onedl]"' in result.stdout
+
+
+def test_attention_and_ops_import_torch_alone():
+    allowed = {'torch', *sys.stdlib_module_names}
+    own = ('mmattn.attention', 'mmattn.ops')
+    files = [
+        path for name in ('attention', 'ops') for path in (REPO / 'mmattn' / name).rglob('*.py')
+    ]
+    assert files
+    for path in files:
+        foreign = {
+            module
+            for module in imported_modules(path)
+            if module.partition('.')[0] not in allowed and not module.startswith(own)
+        }
+        assert not foreign, f'{path.relative_to(REPO)} imports {sorted(foreign)}'
+
+
+def test_ops_do_not_import_attention():
+    for path in (REPO / 'mmattn' / 'ops').rglob('*.py'):
+        upward = {m for m in imported_modules(path) if m.startswith('mmattn.attention')}
+        assert not upward, f'{path.relative_to(REPO)} imports {sorted(upward)}'
