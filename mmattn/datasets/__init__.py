@@ -1,0 +1,13 @@
+"""Data sets of ours, their checks and their preparation.
+
+Importing this package registers the data sets in ``mmseg.registry.DATASETS``.
+"""
+
+from mmattn.compat import require_stack
+
+require_stack()
+
+from mmattn.datasets.camvid import CamVidDataset  # noqa: E402
+from mmattn.datasets.toy import ToyScenesDataset, generate_toy_scenes  # noqa: E402
+
+__all__ = ['CamVidDataset', 'ToyScenesDataset', 'generate_toy_scenes']

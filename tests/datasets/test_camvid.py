@@ -1,0 +1,52 @@
+"""CamVidDataset on real frames, through MMSegmentation's own registry and transforms."""
+
+import shutil
+
+import numpy as np
+import pytest
+from mmengine.registry import DefaultScope
+from mmseg.registry import DATASETS
+
+import mmattn.datasets  # noqa: F401  registers
+
+
+def build(root, split='train'):
+    prefix = dict(img_path=f'images/{split}', seg_map_path=f'labels/{split}')
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='LoadAnnotations')]
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        return DATASETS.build(
+            dict(type='CamVidDataset', data_root=str(root), data_prefix=prefix, pipeline=pipeline)
+        )
+
+
+@pytest.mark.parametrize(('split', 'frames'), [('train', 367), ('val', 101)])
+def test_finds_all_frames_with_their_labels(camvid_dir, split, frames):
+    dataset = build(camvid_dir, split)
+    assert len(dataset) == frames
+    sample = dataset[frames // 2]
+    assert sample['img'].shape == (360, 480, 3)
+    assert sample['gt_seg_map'].shape == (360, 480)
+    assert set(np.unique(sample['gt_seg_map'])) <= {*range(11), 255}
+
+
+def test_class_indices_mean_what_the_names_say(camvid_dir):
+    dataset = build(camvid_dir, 'val')
+    classes = dataset.metainfo['classes']
+    rows = {name: [] for name in ('sky', 'road')}
+    for sample in (dataset[i] for i in range(0, len(dataset), 10)):
+        for name, found in rows.items():
+            found.extend(np.nonzero(sample['gt_seg_map'] == classes.index(name))[0][::50])
+    assert np.mean(rows['sky']) < 120 and np.mean(rows['road']) > 220
+    assert len(classes) == len(dataset.metainfo['palette']) == 11
+    assert dataset.metainfo['palette'][classes.index('car')] == [64, 0, 128]
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg'])
+def test_takes_the_image_suffix_that_the_folder_holds(camvid_dir, tmp_path, suffix):
+    image = next((camvid_dir / 'images/val').glob('*.jpg'))
+    for folder in ('images/train', 'labels/train'):
+        (tmp_path / folder).mkdir(parents=True)
+    shutil.copy(image, tmp_path / 'images/train' / f'{image.stem}{suffix}')
+    shutil.copy(camvid_dir / 'labels/val' / f'{image.stem}.png', tmp_path / 'labels/train')
+    dataset = build(tmp_path)
+    assert len(dataset) == 1 and dataset[0]['img_path'].endswith(suffix)
