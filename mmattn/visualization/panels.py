@@ -1,0 +1,192 @@
+"""Predictions beside their images and ground truths, as pictures."""
+
+import colorsys
+import hashlib
+import io
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmengine.fileio import get
+from mmengine.hooks import Hook
+from mmengine.registry import HOOKS
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
+from PIL import Image, ImageDraw
+
+from mmattn.errors import UserError
+from mmattn.visualization.files import write_atomically
+from mmattn.visualization.fonts import font_for
+
+MAX_SIDE = 800  # pixels; three panels of this width still fit on a large screen
+GAP = 8  # pixels between panels and around them
+PAPER, INK = (255, 255, 255), (40, 40, 40)
+VOID, VOID_LINES = (48, 48, 48), (104, 104, 104)
+
+
+def prediction_panel(
+    image: np.ndarray,
+    gt: np.ndarray | None,
+    pred: np.ndarray,
+    palette: Sequence[Sequence[int]] | None,
+    classes: Sequence[str],
+) -> np.ndarray:
+    """Image, ground truth and prediction side by side, over a legend of the classes that occur.
+
+    Images of up to ``MAX_SIDE`` pixels keep their size, larger ones are scaled down. Ground truth
+    that is no class (void, usually 255) is dark grey with light diagonal lines, which no class is.
+
+    Args:
+        image: (H, W, 3) uint8, RGB.
+        gt: (H, W) integers, or None where there is no ground truth: two panels, then.
+        pred: (H, W) integers, each of them a class.
+        palette: one RGB colour of 0 to 255 per class, or None for colours of our own choice.
+        classes: names, in the order of their labels.
+
+    Returns:
+        (H', W', 3) uint8, RGB.
+
+    Raises:
+        UserError: if the sizes differ, a predicted label is no class, or the palette is not as
+            long as the classes.
+    """
+    maps = {'prediction': pred} if gt is None else {'ground truth': gt, 'prediction': pred}
+    for title, labels in maps.items():
+        if labels.shape != image.shape[:2]:
+            raise UserError(
+                f'the {title} is {labels.shape}, its image {image.shape[:2]} (height, width): '
+                'both must have one size'
+            )
+    if not 0 <= pred.min() <= pred.max() < len(classes):
+        raise UserError(
+            f'the prediction holds labels {pred.min()} to {pred.max()}, the data set has '
+            f'{len(classes)} classes: was the model trained on another data set?'
+        )
+    colours = _colours(palette, len(classes))
+
+    scale = min(1, MAX_SIDE / max(pred.shape))
+    size = tuple(max(1, round(side * scale)) for side in reversed(pred.shape))
+    panels = {'image': Image.fromarray(image).resize(size, Image.Resampling.BOX)}
+    present = set()
+    for title, labels in maps.items():
+        small = Image.fromarray(labels.astype(np.int32)).resize(size, Image.Resampling.NEAREST)
+        panels[title] = _paint(np.asarray(small), colours)
+        present.update(np.unique(small).tolist())
+    known = sorted(present & set(range(len(classes))))
+    legend = [(' '.join(classes[label].split()), label) for label in known]  # one line each
+    if len(known) < len(present):
+        legend.append(('void', -1))
+    return _compose(panels, legend, colours)
+
+
+def _colours(palette: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
+    """(num_classes, 3) uint8; without a palette, hues in steps of the golden ratio, none grey."""
+    if not palette:
+        hues = (i * 0.618034 % 1 for i in range(num_classes))
+        palette = [
+            [255 * c for c in colorsys.hsv_to_rgb(hue, (0.8, 0.5)[i // 2 % 2], (0.95, 0.65)[i % 2])]
+            for i, hue in enumerate(hues)
+        ]
+    if len(palette) != num_classes:
+        raise UserError(f'the palette has {len(palette)} colours for {num_classes} classes')
+    return np.array(palette).astype(np.uint8)
+
+
+def _paint(labels: np.ndarray, colours: np.ndarray) -> Image.Image:
+    """(H, W) labels in their colours; labels without a colour get the void pattern."""
+    void = (labels < 0) | (labels >= len(colours))
+    painted = colours[np.where(void, 0, labels)]
+    rows, columns = np.indices(labels.shape)
+    painted[void] = VOID
+    painted[void & ((rows + columns) % 8 < 2)] = VOID_LINES
+    return Image.fromarray(painted)
+
+
+def _compose(
+    panels: dict[str, Image.Image], legend: list[tuple[str, int]], colours: np.ndarray
+) -> np.ndarray:
+    """Titles over panels over a legend of as few rows as fit below the panels."""
+    width, height = panels['image'].size
+    font_size = min(max(width // 30, 13), 24)
+    fonts = {text: font_for(text, font_size) for text in [*panels, *(name for name, _ in legend)]}
+    lengths = {text: math.ceil(font.getlength(text)) for text, font in fonts.items()}
+    line = sum(fonts['image'].getmetrics())
+    cell = max(width, *(lengths[title] for title in panels)) + GAP
+    entries = [line + GAP + lengths[name] + 3 * GAP for name, _ in legend]
+    total = GAP + max(len(panels) * cell, *entries)
+    for rows in range(1, len(legend) + 1):
+        columns = math.ceil(len(legend) / rows)
+        widths = [max(entries[column::columns]) for column in range(columns)]
+        if GAP + sum(widths) <= total:
+            break
+
+    below_title = line + 2 * GAP
+    below_panels = below_title + height + 2 * GAP
+    canvas = Image.new('RGB', (total, below_panels + rows * (line + GAP)), PAPER)
+    draw = ImageDraw.Draw(canvas)
+    for i, (title, panel) in enumerate(panels.items()):
+        draw.text((GAP + i * cell, GAP), title, INK, fonts[title])
+        canvas.paste(panel, (GAP + i * cell, below_title))
+    for i, (name, label) in enumerate(legend):
+        x = GAP + sum(widths[: i % columns])
+        y = below_panels + i // columns * (line + GAP)
+        canvas.paste(_paint(np.full((line, line), label), colours), (x, y))
+        draw.text((x + line + GAP, y), name, INK, fonts[name])
+    return np.asarray(canvas)
+
+
+@HOOKS.register_module()
+class PredictionPanelHook(Hook):
+    """Writes a ``prediction_panel`` of every test image as ``out_dir/<image stem>.png``.
+
+    Where images of different folders share a stem, all of them carry a digest of their path as
+    well. The names depend on the data set alone, not on the order of its images or the number of
+    processes, so that testing again replaces pictures and never mixes them.
+
+    Args:
+        out_dir: folder of the pictures, made where it is missing.
+    """
+
+    def __init__(self, out_dir: str | Path) -> None:
+        self.out_dir = Path(out_dir)
+        if self.out_dir.exists() and not self.out_dir.is_dir():
+            raise UserError(f'{out_dir} is a file; the pictures need a folder')
+
+    def before_test(self, runner: Runner) -> None:
+        dataset = runner.test_dataloader.dataset
+        self.meta = dataset.metainfo
+        self.names = panel_names(dataset.get_data_info(i)['img_path'] for i in range(len(dataset)))
+
+    def after_test_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: dict | None = None,
+        outputs: Sequence[BaseDataElement] = (),
+    ) -> None:
+        for sample in outputs:
+            image = mmcv.imfrombytes(get(sample.img_path), channel_order='rgb')
+            pred = sample.pred_sem_seg.data[0].cpu().numpy()
+            gt = sample.gt_sem_seg.data[0].cpu().numpy() if 'gt_sem_seg' in sample else None
+            palette, classes = self.meta.get('palette'), self.meta['classes']
+            panel = prediction_panel(image, gt, pred, palette, classes)
+            png = io.BytesIO()
+            Image.fromarray(panel).save(png, 'PNG')
+            write_atomically(self.out_dir / self.names[sample.img_path], png.getvalue())
+
+
+def panel_names(image_paths: Iterable[str]) -> dict[str, str]:
+    """File name of the picture of each image: one to one, and the same in any order of images."""
+    stems = {path: Path(path).stem for path in image_paths}
+    shared = Counter(stems.values())
+    return {
+        path: f'{stem}.png' if shared[stem] == 1 else f'{stem}-{_digest(path)}.png'
+        for path, stem in stems.items()
+    }
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
