@@ -1,0 +1,124 @@
+"""Attentional feature fusion (AFF, https://arxiv.org/abs/2009.14082)."""
+
+from torch import Tensor, nn
+
+from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, reduced_channels
+
+
+class MSCAM(nn.Module):
+    """Multi-scale channel attention, equations 3 and 4 of the paper.
+
+    ``y = x * M(x)``, ``M(x) = sigmoid(local(x) + global(mean of x))``: two bottlenecks of 1x1
+    convolutions, one for every pixel and one for the image.
+
+    Cost: 2 * B * H * W * C**2 / reduction multiply-adds. Training normalises the global branch over
+    the batch, so with a batch norm it needs two images or more.
+
+    Args:
+        in_channels: Channels of the input.
+        reduction: Divides the channels inside both bottlenecks.
+        norm_cfg: Normalisation after each convolution.
+        act_cfg: Activation inside the bottlenecks.
+
+    Raises:
+        ValueError: A reduction out of range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        reduction: int = 4,
+        norm_cfg: Config = BN,
+        act_cfg: Config = RELU,
+    ) -> None:
+        super().__init__()
+        channels = reduced_channels(in_channels, reduction)
+        self.local_branch, self.global_branch = (
+            nn.Sequential(
+                ConvNormAct(in_channels, channels, 1, norm_cfg, act_cfg),
+                ConvNormAct(channels, in_channels, 1, norm_cfg),
+            )
+            for _ in range(2)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        return x * self.weights(x)
+
+    def weights(self, x: Tensor) -> Tensor:
+        """M(x): (B, C, H, W) -> (B, C, H, W) in (0, 1)."""
+        image = x.mean(dim=(2, 3), keepdim=True)
+        return (self.local_branch(x) + self.global_branch(image)).sigmoid()
+
+
+class AFF(nn.Module):
+    """Fusion of two maps by attention, equation 5: a soft choice between them at every value.
+
+    ``gain * (M(x + y) * x + (1 - M(x + y)) * y)``, M as in `MSCAM`. It replaces a sum: of shortcut
+    and residual, of two levels of a pyramid, of local and global branches.
+
+    Args:
+        in_channels: Channels of both maps.
+        reduction: As in `MSCAM`.
+        gain: 1 in the paper; 2 in the authors' code, where M = 1/2 then gives the sum x + y, which
+            suits pretrained networks.
+        norm_cfg: As in `MSCAM`.
+        act_cfg: As in `MSCAM`.
+
+    Raises:
+        ValueError: A reduction out of range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        reduction: int = 4,
+        gain: float = 1.0,
+        norm_cfg: Config = BN,
+        act_cfg: Config = RELU,
+    ) -> None:
+        super().__init__()
+        self.gain = gain
+        self.attention = MSCAM(in_channels, reduction, norm_cfg, act_cfg)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """(B, C, H, W) twice -> (B, C, H, W)."""
+        return self.gain * _choose(x, y, self.attention.weights(x + y))
+
+
+class IAFF(nn.Module):
+    """Iterative fusion, equations 6 and 7: the map that M sees is itself fused by attention.
+
+    ``z = M1(x + y) * x + (1 - M1(x + y)) * y``, output ``M2(z) * x + (1 - M2(z)) * y``. (The
+    authors' PyTorch file reads the global branch of M1 in both steps; their MXNet original and the
+    paper do not.)
+
+    Args:
+        in_channels: Channels of both maps.
+        reduction: As in `MSCAM`.
+        norm_cfg: As in `MSCAM`.
+        act_cfg: As in `MSCAM`.
+
+    Raises:
+        ValueError: A reduction out of range.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        reduction: int = 4,
+        norm_cfg: Config = BN,
+        act_cfg: Config = RELU,
+    ) -> None:
+        super().__init__()
+        self.first = MSCAM(in_channels, reduction, norm_cfg, act_cfg)
+        self.second = MSCAM(in_channels, reduction, norm_cfg, act_cfg)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        """(B, C, H, W) twice -> (B, C, H, W)."""
+        fused = _choose(x, y, self.first.weights(x + y))
+        return _choose(x, y, self.second.weights(fused))
+
+
+def _choose(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
+    return y + weights * (x - y)

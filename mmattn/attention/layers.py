@@ -1,0 +1,180 @@
+"""Layers that several mechanisms share. Parameter names are those of mmcv's ConvModule and Scale,
+so that checkpoints of MMSegmentation fit."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Config = dict | None
+
+BN = {'type': 'BN'}
+RELU = {'type': 'ReLU'}
+
+_NORMS = {
+    'BN': ('bn', nn.BatchNorm2d),
+    'SyncBN': ('bn', nn.SyncBatchNorm),
+    'GN': (
+        'gn',
+        lambda channels, num_groups, **kwargs: nn.GroupNorm(num_groups, channels, **kwargs),
+    ),
+    'IN': ('in', nn.InstanceNorm2d),
+}
+_ACTIVATIONS = {
+    'ReLU': lambda inplace=True: nn.ReLU(inplace),
+    'LeakyReLU': lambda inplace=True, **kwargs: nn.LeakyReLU(inplace=inplace, **kwargs),
+    'GELU': nn.GELU,
+    'SiLU': lambda inplace=True: nn.SiLU(inplace),
+    'Hardswish': lambda inplace=True: nn.Hardswish(inplace),
+}
+
+# Scores beyond this number (64 MiB in fp32) are worth a fused kernel on the CPU at inference.
+_LARGE_MAP = 2**24
+
+
+class Scale(nn.Module):
+    """A learnable factor for a residual branch, ``x -> scale * x``, scale of shape ()."""
+
+    def __init__(self, scale: float = 0.0) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(float(scale)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+
+class ConvNormAct(nn.Sequential):
+    """Convolution, normalisation, activation, each of the last two only if configured.
+
+    Args:
+        in_channels: Channels of the input.
+        out_channels: Channels of the output.
+        kernel_size: Odd; the padding keeps height and width.
+        norm_cfg: As in mmcv, for example ``dict(type='SyncBN')``; None leaves it out and gives the
+            convolution a bias.
+        act_cfg: As in mmcv, for example ``dict(type='ReLU')``; None leaves it out.
+        stride, dilation, groups: Of the convolution.
+
+    Raises:
+        ValueError: Unknown norm or activation type, or channels that the groups do not divide.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 1,
+        norm_cfg: Config = None,
+        act_cfg: Config = None,
+        *,
+        stride: int = 1,
+        dilation: int = 1,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride,
+            padding=dilation * (kernel_size // 2),
+            dilation=dilation,
+            groups=groups,
+            bias=norm_cfg is None,
+        )
+        nn.init.kaiming_normal_(self.conv.weight, mode='fan_out', nonlinearity='relu')
+        if self.conv.bias is not None:
+            nn.init.zeros_(self.conv.bias)
+        if norm_cfg is not None:
+            self.add_module(*build_norm(norm_cfg, out_channels))
+        if act_cfg is not None:
+            self.activate = _build(_ACTIVATIONS, 'act_cfg', act_cfg)
+
+
+def reduced_channels(in_channels: int, reduction: int) -> int:
+    """``in_channels // reduction``; a ValueError where that leaves no channel."""
+    if not 1 <= reduction <= in_channels:
+        raise ValueError(
+            f'reduction must be between 1 and in_channels={in_channels}, got {reduction}'
+        )
+    return in_channels // reduction
+
+
+def channel_mlp(
+    in_channels: int, hidden_channels: int, out_channels: int, bias: bool = False
+) -> nn.Sequential:
+    """Two 1x1 convolutions (fully connected layers on a 1x1 map) with a ReLU between them."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, hidden_channels, 1, bias=bias),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(hidden_channels, out_channels, 1, bias=bias),
+    )
+
+
+def start_at_zero(layer: ConvNormAct) -> None:
+    """Let a residual branch that ends in ``layer`` (without activation) begin as zero."""
+    last = [child for child in layer.children() if any(True for _ in child.parameters())][-1]
+    for parameter in last.parameters():
+        nn.init.zeros_(parameter)
+
+
+def build_norm(norm_cfg: dict, channels: int) -> tuple[str, nn.Module]:
+    """Name (mmcv's: 'bn', 'gn', 'in') and layer."""
+    options = dict(norm_cfg)
+    trainable = options.pop('requires_grad', True)
+    name, _ = _lookup(_NORMS, 'norm_cfg', options)
+    layer = _NORMS[options.pop('type')][1](channels, **options)
+    layer.requires_grad_(trainable)
+    return name, layer
+
+
+def _build(table: dict, argument: str, cfg: dict) -> nn.Module:
+    options = dict(cfg)
+    factory = _lookup(table, argument, options)
+    options.pop('type')
+    return factory(**options)
+
+
+def _lookup(table: dict, argument: str, cfg: dict) -> object:
+    if cfg.get('type') not in table:
+        raise ValueError(
+            f'{argument}: unknown type {cfg.get("type")!r}, known are {", ".join(sorted(table))}'
+        )
+    return table[cfg['type']]
+
+
+def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Single-head attention between two feature maps: ``softmax(scale * query^T key) value``.
+
+    Fused kernels keep the S x T scores out of memory; on the CPU they pay only at inference on
+    large maps (training there is two to three times faster with plain matrix products).
+
+    Args:
+        query: Shape (B, Cq, *S), S being one or two spatial sizes.
+        key: Shape (B, Cq, *T).
+        value: Shape (B, C, *T).
+        scale: Factor on the scores.
+
+    Returns:
+        Tensor of shape (B, C, *S).
+    """
+    spatial = query.shape[2:]
+    query, key, value = (x.flatten(2).transpose(1, 2) for x in (query, key, value))
+    on_cpu = query.device.type == 'cpu'
+    large = query.shape[0] * query.shape[1] * key.shape[1] > _LARGE_MAP
+    if on_cpu and (torch.is_grad_enabled() or not large):
+        scores = torch.matmul(query * scale, key.transpose(1, 2))
+        out = torch.matmul(scores.softmax(dim=-1), value)
+    else:
+        out = _fused_attention(query, key, value, scale, equal_widths=on_cpu)
+    return out.transpose(1, 2).unflatten(2, spatial)
+
+
+def _fused_attention(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, equal_widths: bool
+) -> Tensor:
+    missing = value.shape[2] - query.shape[2]
+    if equal_widths and missing > 0:
+        # The CPU kernel takes one head width; zero channels do not change the scores.
+        query, key = F.pad(query, (0, missing)), F.pad(key, (0, missing))
+    query, key, value = (x.unsqueeze(1).contiguous() for x in (query, key, value))
+    return F.scaled_dot_product_attention(query, key, value, scale=scale).squeeze(1)

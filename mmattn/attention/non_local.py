@@ -1,0 +1,132 @@
+"""Non-local block (https://arxiv.org/abs/1711.07971)."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mmattn.attention.layers import (
+    BN,
+    Config,
+    ConvNormAct,
+    dot_product_attention,
+    reduced_channels,
+    start_at_zero,
+)
+
+Pairwise = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+class NonLocal(nn.Module):
+    """Every pixel sums a function of all pixels (equations 1 and 6 of the paper).
+
+    ``y = x + W(sum_j f(x_i, x_j) v(x_j) / N)``; with q, k, v 1x1 convolutions, f / N is one of
+
+    - 'embedded_gaussian': ``softmax_j(q_i^T k_j)``
+    - 'gaussian': ``softmax_j(x_i^T x_j)``
+    - 'dot_product': ``q_i^T k_j / number of keys``
+    - 'concatenation': ``relu(a^T q_i + b^T k_j) / number of keys``, [a, b] the paper's w_f
+
+    W ends in a batch norm whose scale starts at 0, so the block starts as the identity.
+
+    Cost: B * (H * W)**2 scores (a quarter with ``sub_sample``), stored only where no fused kernel
+    serves; 'dot_product' has none, its products are taken as q^T (k v^T). All but
+    'embedded_gaussian' sum in fp32 at least, under autocast too.
+
+    Args:
+        in_channels: Channels of the input.
+        reduction: Queries, keys and values have in_channels // reduction channels.
+        mode: One of the four above.
+        use_scale: Divide the scores of 'embedded_gaussian' by the root of the reduced channels,
+            as the authors' code and mmcv do; the paper does not.
+        sub_sample: 2x2 max-pooling of keys and values (section 3.3); sides of one pixel stay.
+        norm_cfg: Normalisation of W; None (mmcv's default) lets W itself start at 0.
+
+    Raises:
+        ValueError: Unknown mode, a reduction out of range, or ``use_scale`` in another mode.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        reduction: int = 2,
+        mode: str = 'embedded_gaussian',
+        use_scale: bool = False,
+        sub_sample: bool = False,
+        norm_cfg: Config = BN,
+    ) -> None:
+        super().__init__()
+        if mode not in _PAIRWISE:
+            raise ValueError(f'mode must be one of {tuple(_PAIRWISE)}, got {mode!r}')
+        if use_scale and mode != 'embedded_gaussian':
+            raise ValueError(f"use_scale needs mode='embedded_gaussian', got mode={mode!r}")
+        channels = reduced_channels(in_channels, reduction)
+        self.mode = mode
+        self.use_scale = use_scale
+        pool = [_HalfSize()] if sub_sample else []
+        self.query_project = nn.Sequential()
+        self.key_project = nn.Sequential(*pool)
+        self.value_project = nn.Sequential(nn.Conv2d(in_channels, channels, 1), *pool)
+        if mode != 'gaussian':
+            self.query_project.append(nn.Conv2d(in_channels, channels, 1))
+            # A bias of the keys in front of a softmax over keys cancels.
+            bias = mode != 'embedded_gaussian'
+            self.key_project.insert(0, nn.Conv2d(in_channels, channels, 1, bias=bias))
+        if mode == 'concatenation':
+            self.query_project.append(nn.Conv2d(channels, 1, 1, bias=False))
+            self.key_project.append(nn.Conv2d(channels, 1, 1, bias=False))
+        self.out_project = ConvNormAct(channels, in_channels, 1, norm_cfg)
+        for layer in self.modules():
+            if isinstance(layer, nn.Conv2d):
+                nn.init.normal_(layer.weight, std=0.01)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+        start_at_zero(self.out_project)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        query = self.query_project(x)
+        if self.use_scale:
+            query = query * query.shape[1] ** -0.5
+        context = _PAIRWISE[self.mode](query, self.key_project(x), self.value_project(x))
+        return x + self.out_project(context)
+
+
+class _HalfSize(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return F.max_pool2d(x, (min(2, x.shape[2]), min(2, x.shape[3])))
+
+
+def _dot_product(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    summary = torch.matmul(value.flatten(2), key.flatten(2).transpose(1, 2))
+    context = torch.matmul(summary / key.shape[2:].numel(), query.flatten(2))
+    return context.unflatten(2, query.shape[2:])
+
+
+def _concatenation(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    scores = F.relu(key.flatten(2).transpose(1, 2) + query.flatten(2))
+    context = torch.matmul(value.flatten(2), scores / key.shape[2:].numel())
+    return context.unflatten(2, query.shape[2:])
+
+
+def _wide(pairwise: Pairwise) -> Pairwise:
+    """Sums over channels of raw features, or over all pixels, leave the range of fp16."""
+
+    def run(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        dtype = torch.promote_types(value.dtype, torch.float32)
+        with torch.autocast(value.device.type, enabled=False):
+            context = pairwise(query.to(dtype), key.to(dtype), value.to(dtype))
+        return context.to(value.dtype)
+
+    return run
+
+
+_softmax = partial(dot_product_attention, scale=1.0)
+_PAIRWISE: dict[str, Pairwise] = {
+    'embedded_gaussian': _softmax,
+    'gaussian': _wide(_softmax),
+    'dot_product': _wide(_dot_product),
+    'concatenation': _wide(_concatenation),
+}

@@ -1,0 +1,55 @@
+"""Shuffle attention (SA-Net, https://arxiv.org/abs/2102.00240)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class ShuffleAttention(nn.Module):
+    """Half of each group of channels is gated per channel, the other half per position.
+
+    ``y = shuffle([x1 * sigmoid(w1 * avg(x1) + b1), x2 * sigmoid(w2 * gn(x2) + b2)])``, equations 1
+    to 4 of the paper. The weights are shared by the groups; the shuffle interleaves the two halves
+    of all channels. w1 and w2 start at 0, b1 and b2 at 1: every gate starts at sigmoid(1) = 0.73,
+    but the shuffle changes the order of the channels from the start.
+
+    Cost: O(B * C * H * W), 3 * in_channels / groups parameters.
+
+    Args:
+        in_channels: Channels of the input, a multiple of 2 * groups: of 128 with the default.
+        groups: Number of groups.
+
+    Raises:
+        ValueError: 2 * groups does not divide in_channels.
+    """
+
+    def __init__(self, in_channels: int, groups: int = 64) -> None:
+        super().__init__()
+        if groups < 1 or in_channels % (2 * groups):
+            raise ValueError(
+                f'groups must be positive and 2 * groups divide in_channels={in_channels}, '
+                f'got groups={groups}'
+            )
+        self.groups = groups
+        shape = (in_channels // (2 * groups), 1, 1)
+        self.channel_weight = nn.Parameter(torch.zeros(shape))
+        self.channel_bias = nn.Parameter(torch.ones(shape))
+        self.norm_weight = nn.Parameter(torch.ones(shape))
+        self.norm_bias = nn.Parameter(torch.zeros(shape))
+        self.spatial_weight = nn.Parameter(torch.zeros(shape))
+        self.spatial_bias = nn.Parameter(torch.ones(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        channel, spatial = x.unflatten(1, (self.groups, 2, -1)).unbind(dim=2)
+        mean = channel.mean(dim=(3, 4), keepdim=True)
+        channel_gate = torch.sigmoid(self.channel_weight * mean + self.channel_bias)
+        # The authors' group norm has one channel per group: each map is normalised by itself.
+        normed = F.layer_norm(spatial, spatial.shape[3:]) * self.norm_weight + self.norm_bias
+        spatial_gate = torch.sigmoid(self.spatial_weight * normed + self.spatial_bias)
+        gated = [channel * channel_gate.to(x.dtype), spatial * spatial_gate.to(x.dtype)]
+        out = F.channel_shuffle(torch.stack(gated, dim=2).flatten(1, 3), 2)
+        # Stacking forgets the memory format.
+        if x.is_contiguous(memory_format=torch.channels_last):
+            out = out.contiguous(memory_format=torch.channels_last)
+        return out

@@ -1,0 +1,63 @@
+"""Criss-cross attention (CCNet, https://arxiv.org/abs/1811.11721, section 3.2)."""
+
+import torch
+from torch import Tensor
+
+
+def criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attend from every pixel to the pixels of its own column and row.
+
+    One softmax runs over the H + W - 1 pixels of the cross (the pixel itself counts once); scores
+    are plain dot products, not scaled, as in the paper.
+
+    Cost: the attention map has B * H * W * (H + W) entries, where full self-attention has
+    B * (H * W)**2.
+
+    Args:
+        query: Queries, shape (B, Cq, H, W).
+        key: Keys, shape (B, Cq, H, W).
+        value: Values, shape (B, C, H, W).
+
+    Returns:
+        Tensor of shape (B, C, H, W), in the dtype that matrix products have here (under autocast
+        the autocast dtype).
+
+    Raises:
+        TypeError: The tensors differ in dtype or device.
+        ValueError: The shapes do not fit together, or a tensor is empty.
+    """
+    _check_inputs(query, key, value)
+    height = query.shape[2]
+    column_scores = torch.matmul(query.permute(0, 3, 2, 1), key.permute(0, 3, 1, 2))
+    own_position = torch.eye(height, dtype=torch.bool, device=query.device)
+    # The pixel itself is in its row already.
+    column_scores = column_scores.masked_fill(own_position, float('-inf'))
+    row_scores = torch.matmul(query.permute(0, 2, 3, 1), key.permute(0, 2, 1, 3))
+    scores = torch.cat([column_scores.transpose(1, 2), row_scores], dim=-1)
+    attention = scores.softmax(dim=-1).to(scores.dtype)
+    column, row = attention.split([height, query.shape[3]], dim=-1)
+    from_column = torch.matmul(column.transpose(1, 2), value.permute(0, 3, 2, 1))
+    from_row = torch.matmul(row, value.permute(0, 2, 3, 1))
+    return from_column.permute(0, 3, 2, 1) + from_row.permute(0, 3, 1, 2)
+
+
+def _check_inputs(query: Tensor, key: Tensor, value: Tensor) -> None:
+    shapes = f'query {tuple(query.shape)}, key {tuple(key.shape)} and value {tuple(value.shape)}'
+    if query.dim() != 4 or key.dim() != 4 or value.dim() != 4:
+        raise ValueError(f'query, key and value must be (B, C, H, W), got {shapes}')
+    if query.shape != key.shape:
+        raise ValueError(f'query and key must have one shape (B, Cq, H, W), got {shapes}')
+    if value.shape[0] != query.shape[0] or value.shape[2:] != query.shape[2:]:
+        raise ValueError(f'value must share B, H and W with query and key, got {shapes}')
+    if query.numel() == 0 or value.numel() == 0:
+        raise ValueError(f'query, key and value must not be empty, got {shapes}')
+    if not query.dtype == key.dtype == value.dtype:
+        raise TypeError(
+            f'query, key and value must have one dtype, got {query.dtype}, {key.dtype} and '
+            f'{value.dtype}'
+        )
+    if not query.device == key.device == value.device:
+        raise TypeError(
+            f'query, key and value must be on one device, got {query.device}, {key.device} and '
+            f'{value.device}'
+        )

@@ -1,0 +1,31 @@
+"""NonLocal gives the numbers of mmcv's block in all modes, sub-sampled or not."""
+
+import pytest
+
+from mmattn.attention import NonLocal
+from tests.golden import Case, check, rename
+
+
+@pytest.mark.parametrize('sub_sample', [False, True])
+@pytest.mark.parametrize('mode', ['embedded_gaussian', 'gaussian', 'dot_product', 'concatenation'])
+def test_non_local_block(golden_dir, mode, sub_sample):
+    case = Case(golden_dir, f'nonlocal_{mode}_sub' if sub_sample else f'nonlocal_{mode}')
+    module = NonLocal(
+        *case.args, **case.kwargs, use_scale=mode == 'embedded_gaussian', norm_cfg=None
+    )
+    conv = '0.conv' if sub_sample else 'conv'
+    state = rename(
+        case.params,
+        ('theta.conv', 'query_project.0'),
+        (f'phi.{conv}', 'key_project.0'),
+        (f'g.{conv}', 'value_project.0'),
+        ('conv_out', 'out_project'),
+        ('concat_project', 'concat_project'),
+    )
+    if mode == 'embedded_gaussian':
+        del state['key_project.0.bias']  # cancels in the softmax
+    if mode == 'concatenation':
+        halves = state.pop('concat_project.conv.weight').chunk(2, dim=1)
+        state['query_project.1.weight'] = halves[0]
+        state[f'key_project.{len(module.key_project) - 1}.weight'] = halves[1]
+    check(case, module, state)

@@ -1,0 +1,34 @@
+"""SCSE gives the numbers of the authors' code."""
+
+import torch
+
+from mmattn.attention import SCSE
+from tests.attention.golden.layouts import as_convolutions
+from tests.golden import Case, check, rename
+
+
+def _scse(case: Case, fusion: str) -> tuple[SCSE, dict]:
+    state = rename(
+        case.params,
+        ('cSE.fc1', 'cse.excite.0'),
+        ('cSE.fc2', 'cse.excite.2'),
+        ('sSE.conv', 'sse.conv'),
+    )
+    module = SCSE(*case.args, reduction=case.kwargs['reduction_ratio'], fusion=fusion)
+    return module, as_convolutions(state)
+
+
+def test_the_larger_of_both_gates(golden_dir):
+    case = Case(golden_dir, 'scse_max')
+    check(case, *_scse(case, 'max'))
+
+
+def test_the_sum_of_both_gates(golden_dir):
+    """From the vector of the maximum: a + b = max(a, b) + min(a, b)."""
+    case = Case(golden_dir, 'scse_max')
+    module, state = _scse(case, 'sum')
+    module.load_state_dict(state)
+    (x,), (larger,) = case.inputs, case.outputs
+    with torch.no_grad():
+        smaller = torch.minimum(module.cse(x), module.sse(x))
+        torch.testing.assert_close(module(x), larger + smaller, atol=1e-5, rtol=0)

@@ -1,0 +1,293 @@
+"""What every attention module promises, each promise tested on all of them."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import mmattn.attention
+from mmattn.attention import (
+    AFF,
+    AFNB,
+    APNB,
+    BAM,
+    CBAM,
+    CIAU,
+    CSE,
+    ECA,
+    FCA,
+    GAM,
+    IAFF,
+    MSCAM,
+    RGA,
+    SCSE,
+    SE,
+    SGE,
+    SIAU,
+    SPA,
+    SSE,
+    AsymmetricNonLocal,
+    ChannelAttention,
+    CoordinateAttention,
+    CrissCross,
+    DoubleAttention,
+    FullyAttentional,
+    GatherExcite,
+    GlobalContext,
+    GSoP,
+    InterlacedSparse,
+    MultiHeadSelfAttention,
+    NonLocal,
+    ObjectAttention,
+    ObjectContext,
+    PolarizedSelfAttention,
+    PositionAttention,
+    ResidualAttention,
+    ShuffleAttention,
+    SKConv,
+    SpatialGather,
+)
+
+
+def row(mechanism: type[nn.Module], *args, maps: tuple = (16,), **kwargs) -> tuple[str, tuple]:
+    """A constructor call: its text, and class, builder and channels of the maps that forward takes
+    ('regions' stands for a map of 5 regions)."""
+    words = [repr(value) for value in args] + [f'{key}={value!r}' for key, value in kwargs.items()]
+    name = f'{mechanism.__name__}({", ".join(words)})'
+    return name, (mechanism, lambda: mechanism(*args, **kwargs), maps)
+
+
+MODULES = dict(
+    [
+        row(AFF, 16, maps=(16, 16)),
+        row(AFF, 16, gain=2.0, maps=(16, 16)),
+        row(AFNB, 8, 16, 4, 12, maps=(8, 16)),
+        row(AFNB, 8, 16, 4, 12, query_scales=(1, 2), maps=(8, 16)),
+        row(APNB, 16),
+        row(APNB, 16, 4, 12, query_scales=(2,)),
+        row(AsymmetricNonLocal, 8, 16, 4, 16, maps=(8, 16)),
+        row(BAM, 16, reduction=4),
+        row(BAM, 16, reduction=4, fusion='product'),
+        row(CBAM, 16, reduction=4),
+        row(CBAM, 16, reduction=4, norm_cfg=None),
+        row(CIAU, 16),
+        row(CSE, 16),
+        row(ChannelAttention, 16),
+        row(CoordinateAttention, 16),
+        row(CrissCross, 16),
+        row(CrissCross, 16, recurrence=2),
+        row(DoubleAttention, 16),
+        row(DoubleAttention, 16, distribution='positions'),
+        row(ECA, 16),
+        row(FCA, 16, reduction=4),
+        row(FCA, 16, size=14, reduction=4, frequencies='low8'),
+        row(FullyAttentional, 16),
+        row(GAM, 16),
+        row(GAM, 16, channel_sigmoid=False),
+        row(GSoP, 16, channels=8),
+        row(GSoP, 16, 'spatial', channels=8, grid=4),
+        row(GSoP, 16, 'both', channels=8, stride=2, grid=4),
+        row(GatherExcite, 16),
+        row(GatherExcite, 16, extent=8),
+        row(GatherExcite, 16, 4, 'theta'),
+        row(GatherExcite, 16, None, 'theta', size=(5, 6)),
+        row(GatherExcite, 16, 2, 'theta_plus', reduction=4),
+        row(GlobalContext, 16),
+        row(GlobalContext, 16, pooling_type='avg', fusion_types=('channel_mul',)),
+        row(IAFF, 16, maps=(16, 16)),
+        row(InterlacedSparse, 16),
+        row(InterlacedSparse, 16, down_factor=(2, 3)),
+        row(MSCAM, 16),
+        row(MultiHeadSelfAttention, 16),
+        row(MultiHeadSelfAttention, 16, num_heads=2, relative_position=3),
+        row(NonLocal, 16),
+        row(NonLocal, 16, use_scale=True, sub_sample=True, norm_cfg=None),
+        row(NonLocal, 16, mode='gaussian'),
+        row(NonLocal, 16, mode='dot_product', sub_sample=True),
+        row(NonLocal, 16, mode='concatenation'),
+        row(ObjectAttention, 16, 8, maps=(16, 'regions')),
+        row(ObjectAttention, 16, 8, scale=2, maps=(16, 'regions')),
+        row(ObjectContext, 16, num_regions=5),
+        row(PolarizedSelfAttention, 16),
+        row(PolarizedSelfAttention, 16, mode='sequential'),
+        row(PositionAttention, 16),
+        row(RGA, 16, grid=(4, 5), channel_reduction=2, spatial_reduction=2, gate_reduction=2),
+        row(ResidualAttention, 16),
+        row(ResidualAttention, 16, depth=1),
+        row(SCSE, 16),
+        row(SCSE, 16, fusion='max'),
+        row(SE, 16, reduction=4),
+        row(SE, 16, reduction=4, bias=True),
+        row(SGE, 16, groups=4),
+        row(SIAU, 16),
+        row(SKConv, 16, groups=4),
+        row(SPA, 16, channels=8),
+        row(SSE, 16),
+        row(ShuffleAttention, 16, groups=4),
+        row(SpatialGather, maps=(16, 5)),
+    ]
+)
+IDENTITIES = [
+    name
+    for name, (mechanism, _, _) in MODULES.items()
+    if mechanism in (CIAU, ChannelAttention, CrissCross, NonLocal, PositionAttention, SIAU)
+] + ['GlobalContext(16)']
+# These shift all scores of a softmax alike.
+CANCELLING = ['key_project.bias', 'key_conv.bias', 'conv_mask.bias']
+every_module = pytest.mark.parametrize('name', MODULES)
+
+
+def test_every_exported_mechanism_is_tested_here():
+    tested = {mechanism.__name__ for mechanism, _, _ in MODULES.values()}
+    assert tested == set(mmattn.attention.__all__)
+
+
+def build(name: str) -> nn.Module:
+    """The module with random parameters (no scale left at 0) and statistics, in eval mode."""
+    torch.manual_seed(0)
+    module = MODULES[name][1]()
+    with torch.no_grad():
+        for key, value in module.state_dict().items():
+            if key.endswith('running_var'):
+                value.uniform_(0.5, 1.5)
+            elif value.is_floating_point():
+                value.normal_(mean=0.5 if value.dim() < 2 else 0.0, std=0.3)
+    return module.eval()
+
+
+def inputs(
+    name: str, batch: int = 2, size: tuple[int, int] = (7, 9), seed: int = 1
+) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return [
+        torch.randn(batch, 16, 5, 1, generator=generator)
+        if channels == 'regions'
+        else torch.randn(batch, channels, *size, generator=generator)
+        for channels in MODULES[name][2]
+    ]
+
+
+@every_module
+def test_images_of_a_batch_do_not_mix(name):
+    module, batch = build(name), inputs(name, batch=3)
+    with torch.no_grad():
+        together = module(*batch)
+        alone = torch.cat([module(*(x[i : i + 1] for x in batch)) for i in range(3)])
+    torch.testing.assert_close(together, alone, atol=1e-5, rtol=1e-5)
+
+
+@every_module
+def test_gradients_are_right(name):
+    module = build(name).double()
+    leaves = [x.double().requires_grad_() for x in inputs(name, batch=1, size=(3, 4))]
+    parameters = [p for p in module.parameters() if p.numel() <= 256]
+
+    def forward(*tensors):
+        return module(*tensors[: len(leaves)])
+
+    assert torch.autograd.gradcheck(forward, (*leaves, *parameters), fast_mode=True)
+
+
+@every_module
+def test_every_parameter_and_input_gets_a_gradient(name):
+    module = build(name).train()
+    batch = [x.requires_grad_() for x in inputs(name)]
+    output = module(*batch)
+    weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(2))
+    (output * weights).sum().backward()
+    for key, leaf in [*module.named_parameters(), *enumerate(batch)]:
+        assert leaf.grad is not None and leaf.grad.isfinite().all(), key
+        if key not in CANCELLING:
+            assert leaf.grad.abs().max() > 0, key
+
+
+@every_module
+def test_maps_of_one_pixel_in_evaluation(name):
+    module = build(name)
+    # Pooled queries need two pixels in each direction.
+    size = (2, 2) if 'query_scales' in name or ' scale=2' in name else (1, 1)
+    with torch.no_grad():
+        assert module(*inputs(name, batch=1, size=size)).isfinite().all()
+
+
+@every_module
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_autocast_stays_close_to_float32(name, dtype):
+    module, batch = build(name), inputs(name)
+    with torch.no_grad():
+        expected = module(*batch)
+        with torch.autocast('cpu', dtype=dtype):
+            actual = module(*batch)
+    error = (actual.float() - expected).abs().max() / expected.abs().max()
+    assert error < (0.05 if dtype is torch.bfloat16 else 0.01)
+
+
+@every_module
+def test_a_model_cast_to_half_precision_runs(name):
+    module, batch = build(name).bfloat16(), [x.bfloat16() for x in inputs(name)]
+    with torch.no_grad():
+        output = module(*batch)
+    assert output.dtype == torch.bfloat16 and output.isfinite().all()
+
+
+@every_module
+def test_channels_last_gives_the_same_numbers(name):
+    module, batch = build(name), inputs(name)
+    with torch.no_grad():
+        expected = module(*batch)
+        actual = module.to(memory_format=torch.channels_last)(
+            *(x.contiguous(memory_format=torch.channels_last) for x in batch)
+        )
+    torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
+
+
+@every_module
+def test_compiles_to_one_graph(name):
+    module, batch = build(name), inputs(name)
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, backend='aot_eager')
+    torch.testing.assert_close(compiled(*batch), module(*batch), atol=1e-5, rtol=1e-5)
+
+
+@every_module
+def test_exports(name):
+    module, batch = build(name), inputs(name)
+    with torch.no_grad():
+        exported = torch.export.export(module, tuple(batch)).module()
+        others = inputs(name, seed=5)
+        torch.testing.assert_close(exported(*others), module(*others), atol=1e-5, rtol=1e-5)
+
+
+@every_module
+def test_state_dict_round_trip(name):
+    module, batch = build(name), inputs(name)
+    other = MODULES[name][1]().eval()
+    other.load_state_dict(module.state_dict())
+    with torch.no_grad():
+        assert torch.equal(other(*batch), module(*batch))
+
+
+@pytest.mark.parametrize('name', IDENTITIES)
+def test_starts_as_the_identity(name):
+    (x,) = inputs(name)
+    with torch.no_grad():
+        torch.testing.assert_close(MODULES[name][1]()(x), x, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ('make', 'words'),
+    [
+        (lambda: PositionAttention(4), 'channels must be at least 1.*in_channels=4'),
+        (lambda: CrissCross(4), 'in_channels must be at least 8, got 4'),
+        (lambda: CrissCross(16, recurrence=0), 'recurrence must be at least 1, got 0'),
+        (lambda: GlobalContext(16, ratio=1 / 32), 'ratio=0.03125 leaves no channel'),
+        (lambda: GlobalContext(16, pooling_type='max'), "one of .*'att', 'avg'.* got 'max'"),
+        (lambda: GlobalContext(16, fusion_types='channel_add'), 'must be a sequence'),
+        (lambda: GlobalContext(16, fusion_types=()), 'one or more'),
+        (lambda: GlobalContext(16, fusion_types=['add']), r"got \['add'\]"),
+        (lambda: FullyAttentional(16, norm_cfg=dict(type='BM')), 'norm_cfg: unknown type .BM.*BN'),
+        (lambda: FullyAttentional(16, act_cfg=dict(type='Relu')), 'act_cfg: unknown type .Relu'),
+    ],
+)
+def test_wrong_arguments_are_named(make, words):
+    with pytest.raises(ValueError, match=words):
+        make()
