@@ -1,0 +1,35 @@
+"""What MMSegmentation builds; importing this package registers it in mmseg.registry.MODELS."""
+
+from mmattn.compat import enable_safe_checkpoints, require_stack
+
+require_stack()
+enable_safe_checkpoints()
+
+from mmattn.models.backbones import AttnResNet, AttnResNetV1c, AttnResNetV1d  # noqa: E402
+from mmattn.models.decode_heads import (  # noqa: E402
+    ANLHead,
+    AttentionHead,
+    CCNetHead,
+    DANetHead,
+    FLAHead,
+    GCNetHead,
+    OCRNetHead,
+)
+from mmattn.models.mechanisms import MECHANISMS  # noqa: E402
+from mmattn.models.necks import AFFFPN, AttentionNeck  # noqa: E402
+
+__all__ = [
+    'AFFFPN',
+    'ANLHead',
+    'AttentionHead',
+    'AttentionNeck',
+    'AttnResNet',
+    'AttnResNetV1c',
+    'AttnResNetV1d',
+    'CCNetHead',
+    'DANetHead',
+    'FLAHead',
+    'GCNetHead',
+    'MECHANISMS',
+    'OCRNetHead',
+]

@@ -1,0 +1,134 @@
+"""Residual blocks and stages of MMSegmentation's ResNets that hold attention mechanisms."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+from mmengine.model import BaseModule
+from mmseg.models.backbones.resnet import BasicBlock, Bottleneck
+from mmseg.models.utils import ResLayer
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from mmattn.errors import UserError
+from mmattn.models.mechanisms import build_mechanism
+
+AFTER_ADD = 'after_add'
+
+
+class Host(BaseModule):
+    """A part of the backbone that holds mechanisms, which keep the initial values of their sources.
+
+    mmengine's initialisation of a backbone draws all convolutions below it anew and sets the scale
+    of every norm to 1. It then calls ``init_weights`` of whatever has one; mechanisms do not.
+    """
+
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self._builders: dict[str, Callable[[], tuple[str, nn.Module]]] = {}
+
+    def hold(self, role: str, cfg: dict, name: str | None = None, **arguments) -> str:
+        """Build a mechanism, add it under mmcv's name or the one given, and return the name."""
+        build = partial(build_mechanism, role, cfg, **arguments)
+        default_name, module = build()
+        name = default_name if name is None else name
+        if hasattr(self, name):
+            raise UserError(
+                f'{role}: a block or stage has two modules {name!r}; tell them apart by a postfix, '
+                "as in dict(type='SE', postfix='_2')"
+            )
+        self.add_module(name, module)
+        self._builders[name] = build
+        return name
+
+    def init_weights(self) -> None:
+        """As mmengine's, without the mechanisms."""
+        super().init_weights()
+        for name, build in self._builders.items():
+            module = getattr(self, name)
+            if not hasattr(module, 'init_weights'):
+                module.load_state_dict(build()[1].state_dict())
+
+
+class AttnBlock(Host):
+    """What the two residual blocks share: their forward, for a class attribute ``num_convs``.
+
+    Args:
+        plugins: Dicts of ``cfg`` and ``position``.
+        fusion: Config of what joins shortcut and residual; None adds them.
+        conv2: Config of what takes the place of the second convolution.
+        **kwargs: Arguments of mmseg's block.
+    """
+
+    num_convs: int
+
+    def __init__(
+        self, plugins: Sequence[dict], fusion: dict | None, conv2: dict | None, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        planes, out_channels = self.conv1.out_channels, self.conv1.out_channels * self.expansion
+        if fusion is None:
+            self.fusion = None
+        else:
+            self.hold('fusion', fusion, 'fusion', in_channels=out_channels)
+        if conv2 is not None:
+            self._replace_conv2(conv2)
+        self._names: dict[str, list[str]] = {}
+        for plugin in plugins:
+            position = plugin['position']
+            at_the_end = position in (f'after_conv{self.num_convs}', AFTER_ADD)
+            channels = out_channels if at_the_end else planes
+            name = self.hold('plugins', plugin['cfg'], in_channels=channels)
+            self._names.setdefault(position, []).append(name)
+
+    def _replace_conv2(self, cfg: dict) -> None:
+        old = self.conv2
+        del self.conv2
+        self.hold(
+            'conv2',
+            cfg,
+            'conv2',
+            in_channels=old.in_channels,
+            stride=old.stride[0],
+            dilation=old.dilation[0],
+        )
+        # Selective kernels bring their own norm and activation. Where conv2 is the last one, its
+        # norm stays: the residual must be able to be negative, and to start at 0.
+        if self.num_convs > 2:
+            self.add_module(self.norm2_name, nn.Identity())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, inplanes, H, W) -> (B, planes * expansion, H / stride, W / stride)."""
+        if self.with_cp and x.requires_grad:
+            out = checkpoint(self._sum, x, use_reentrant=False)
+        else:
+            out = self._sum(x)
+        # Not in place: a mechanism may need what it returned for its gradient.
+        return out.relu()
+
+    def _sum(self, x: Tensor) -> Tensor:
+        out = x
+        for i in range(1, self.num_convs + 1):
+            out = getattr(self, f'norm{i}')(getattr(self, f'conv{i}')(out))
+            if i < self.num_convs:
+                out = self.relu(out)
+            out = self._attend(out, f'after_conv{i}')
+        shortcut = x if self.downsample is None else self.downsample(x)
+        out = shortcut + out if self.fusion is None else self.fusion(shortcut, out)
+        return self._attend(out, AFTER_ADD)
+
+    def _attend(self, x: Tensor, position: str) -> Tensor:
+        for name in self._names.get(position, ()):
+            x = getattr(self, name)(x)
+        return x
+
+
+class AttnBasicBlock(AttnBlock, BasicBlock):
+    num_convs = 2
+
+
+class AttnBottleneck(AttnBlock, Bottleneck):
+    num_convs = 3
+
+
+class AttnStage(Host, ResLayer):
+    """A stage, which ends in whatever it holds."""
