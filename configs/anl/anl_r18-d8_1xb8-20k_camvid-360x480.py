@@ -1,0 +1,4 @@
+_base_ = '../_base_/recipes/r18-d8_1xb8-20k_camvid-360x480.py'
+model = dict(
+    decode_head=dict(type='ANLHead', in_channels=(256, 512), in_index=(2, 3), project_channels=64)
+)

@@ -1,0 +1,6 @@
+_base_ = '../_base_/recipes/r50-d8_4xb4-160k_ade20k-512x512.py'
+model = dict(
+    decode_head=dict(
+        type='ANLHead', in_channels=(1024, 2048), in_index=(2, 3), project_channels=256
+    )
+)

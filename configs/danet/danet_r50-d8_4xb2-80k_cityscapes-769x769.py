@@ -1,0 +1,2 @@
+_base_ = '../_base_/recipes/r50-d8_4xb2-80k_cityscapes-769x769.py'
+model = dict(decode_head=dict(type='DANetHead', pam_channels=64))

@@ -1,0 +1,5 @@
+_base_ = '../_base_/recipes/r50-d8_1xb8-20k_camvid-360x480.py'
+model = dict(
+    decode_head=dict(type='FLAHead', in_channels=(512, 1024, 2048), in_index=(1, 2, 3)),
+    auxiliary_head=None,
+)

@@ -1,0 +1,2 @@
+_base_ = './fcn_r18-d8_1xb8-20k_camvid-360x480.py'
+model = dict(backbone=dict(plugins=[dict(_base_.at_the_end, cfg=dict(type='FullyAttentional'))]))
