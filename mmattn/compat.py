@@ -4,6 +4,7 @@
 in this file imports them before they are needed, so that a missing one can be explained.
 """
 
+import codecs
 import io
 import os
 import pickle
@@ -12,6 +13,7 @@ import warnings
 from contextlib import redirect_stdout
 from functools import lru_cache
 from importlib.util import find_spec
+from types import ModuleType
 
 from mmattn.errors import UserError
 
@@ -25,9 +27,9 @@ def require_stack() -> None:
     missing = [name for name in ('mmengine', 'mmcv', 'mmseg') if find_spec(name) is None]
     if missing:
         raise MissingStackError(
-            f'mmattn needs {", ".join(missing)}, which this Python does not have. Install the '
-            'maintained distributions with `pip install "mmattn[onedl]"` (or the upstream ones '
-            'with `pip install "mmattn[openmmlab]"`); in a checkout, `make setup` does it. '
+            f'mmattn needs {", ".join(missing)}, which this Python does not have. In a checkout of '
+            'mmattn, install the maintained distributions with `make setup` or `pip install -e '
+            '".[onedl]"` (the upstream ones with `pip install -e ".[openmmlab]"`). '
             '`mmattn.attention` and `mmattn.ops` work with torch alone.'
         )
     # mmcv without compiled ops says so at every import; nothing of ours needs those ops.
@@ -64,9 +66,22 @@ def enable_safe_checkpoints() -> None:
 
     # The name matters: mmengine prints what follows `load_from_` as the name of the backend.
     checkpoint.CheckpointLoader.register_scheme('', load_from_local, force=True)
-    # The loaders of the other schemes (http, torchvision, open-mmlab, s3) end in one of these two.
-    checkpoint._safe_torch_load = safe_load
+    # The loaders of the other schemes (http, torchvision, open-mmlab, s3, pavi) end in these.
     checkpoint.load_url = _safe_load_url
+    checkpoint._safe_torch_load = safe_load  # of the maintained distribution
+    checkpoint.torch = _SafelyLoadingTorch('torch')  # upstream they call torch.load themselves
+
+
+class _SafelyLoadingTorch(ModuleType):
+    """torch, but for `load`."""
+
+    def __getattr__(self, name: str):
+        import torch
+
+        return getattr(torch, name)
+
+    def load(self, file, map_location=None):
+        return safe_load(file, map_location=map_location)
 
 
 def safe_load(file, map_location=None):
@@ -99,7 +114,7 @@ def _loaded_safely(name: str, load, *args, **kwargs):
     torch.serialization.add_safe_globals(_allowed_globals())
     try:
         return load(*args, weights_only=True, **kwargs)
-    except OSError:  # no file, no network: not about what the checkpoint holds
+    except (OSError, torch.cuda.OutOfMemoryError):  # not about what the checkpoint holds
         raise
     except Exception as error:  # damaged files fail in whatever way the reader stumbles
         raise UserError(_why_not_loaded(name, str(error))) from error
@@ -134,7 +149,9 @@ def _allowed_globals() -> list:
 
     # HistoryBuffer pickles its methods as `getattr(HistoryBuffer, 'mean')`: where a checkpoint says
     # getattr it is given a function that knows those methods and nothing else.
-    allowed = [HistoryBuffer, np.ndarray, np.dtype, _alias('builtins.getattr', history_method)]
+    # Arrays pickle their bytes as `_codecs.encode(text, 'latin1')`; torch allows it from 2.5 on.
+    allowed = [HistoryBuffer, np.ndarray, np.dtype, codecs.encode]
+    allowed.append(_alias('builtins.getattr', history_method))
     # numpy 2 moved numpy.core to numpy._core; a checkpoint may have been written by either.
     for function in (multiarray._reconstruct, multiarray.scalar):
         allowed += [

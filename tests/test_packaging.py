@@ -59,7 +59,7 @@ def test_without_mmseg_the_error_names_the_command_that_installs_it(package):
     code = f'try: import mmattn.{package}\nexcept ImportError as error: print(error)'
     result = run('-c', WITHOUT_STACK + code)
     assert result.returncode == 0, result.stderr
-    assert 'pip install "mmattn[onedl]"' in result.stdout
+    assert 'pip install -e ".[onedl]"' in result.stdout
 
 
 def test_attention_and_ops_import_torch_alone():

@@ -2,8 +2,10 @@
 
 import argparse
 import os
-import sys
 from pathlib import Path
+
+from mmattn import cli
+from mmattn.errors import UserError
 
 # name: (folder below the data root, what it does)
 DATASETS = {
@@ -40,21 +42,17 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> None:
     args = parse_args()
-    from mmattn.datasets import (
-        generate_toy_scenes,
-        prepare,
-    )  # only now: MMSegmentation takes seconds to import
-    from mmattn.errors import UserError
+    # Only now: MMSegmentation takes seconds to import.
+    from mmattn.datasets import generate_toy_scenes, prepare
 
     try:
         if args.dataset == 'toy':
             generate_toy_scenes(args.root)
         else:
             getattr(prepare, f'prepare_{args.dataset}')(args.source, args.root)
-    except (UserError, OSError) as error:
-        print(f'error: {error}', file=sys.stderr)
-        raise SystemExit(2) from None
+    except OSError as error:  # a full disk, a folder that is not writable
+        raise UserError(str(error)) from error
 
 
 if __name__ == '__main__':
-    main()
+    cli.run(main)

@@ -6,7 +6,7 @@ the file and its remedy.
 
 import os
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
@@ -42,12 +42,28 @@ def check_dataset(dataset_cfg: dict, num_classes: int, mode: str = 'sample') -> 
         raise UserError(f'check mode {mode!r} is not known; choose one of {", ".join(MODES)}')
     if mode == 'off':
         return
+    for dataset in _without_files(dataset_cfg):
+        _check_one(dataset, num_classes, mode)
+
+
+def class_names(dataset_cfg: dict) -> Iterator[tuple[str, Sequence[str] | None]]:
+    """Type and class names (None where it names none) of each data set inside a config."""
+    for dataset in _without_files(dataset_cfg):
+        yield _name(dataset), dataset.metainfo.get('classes')
+
+
+def _without_files(dataset_cfg: dict) -> Iterator[BaseSegDataset]:
+    """The data sets inside a config, built but not filled; without foreign types and storage."""
     for cfg in _unwrapped(dataset_cfg):
+        if (cfg.get('backend_args') or {}).get('backend', 'local') != 'local':
+            continue
         dataset_type = cfg.get('type')
         if isinstance(dataset_type, str):
             dataset_type = DATASETS.get(dataset_type)
         if isinstance(dataset_type, type) and issubclass(dataset_type, BaseSegDataset):
-            _check_one(cfg, num_classes, mode)
+            yield DATASETS.build(
+                {**cfg, 'pipeline': [], 'lazy_init': True, 'serialize_data': False}
+            )
 
 
 def _unwrapped(cfg: dict) -> Iterator[dict]:
@@ -60,10 +76,7 @@ def _unwrapped(cfg: dict) -> Iterator[dict]:
         yield from _unwrapped(child)
 
 
-def _check_one(cfg: dict, num_classes: int, mode: str) -> None:
-    if (cfg.get('backend_args') or {}).get('backend', 'local') != 'local':
-        return
-    dataset = DATASETS.build({**cfg, 'pipeline': [], 'lazy_init': True, 'serialize_data': False})
+def _check_one(dataset: BaseSegDataset, num_classes: int, mode: str) -> None:
     _check_folders(dataset)
     dataset.full_init()
     samples = dataset.data_list

@@ -4,13 +4,10 @@ Files are written under another name and then renamed, so what is there is whole
 does only what is missing.
 """
 
-import os
 import re
 import shutil
 import zipfile
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,23 +15,12 @@ from PIL import Image
 
 from mmattn.datasets.progress import track
 from mmattn.errors import UserError
+from mmattn.files import replacing
 
 CAMVID_SPLITS = ('train', 'val', 'test')
 CAMVID_CLASSES, CAMVID_VOID = 11, 11
 ADE20K = 'ADEChallengeData2016'
 ADE20K_COUNTS = {'training': 20210, 'validation': 2000}
-
-
-@contextmanager
-def _replacing(target: Path) -> Iterator[Path]:
-    """A path to write to; it becomes ``target`` only when the block ends well."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f'.{os.getpid()}-{target.name}')
-    try:
-        yield unfinished
-        os.replace(unfinished, target)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _existing(folder: str | Path, what: str) -> Path:
@@ -101,7 +87,7 @@ def _convert_camvid(folder: Path, images: str, labels: str, root: Path) -> None:
     for convert, file, target in track(jobs, len(jobs), 'camvid'):
         if convert is shutil.copyfile and target.exists():
             continue  # but labels that are there may be SegNet's, copied by hand
-        with _replacing(target) as unfinished:
+        with replacing(target) as unfinished:
             convert(file, unfinished)
     print(
         'camvid: '
@@ -181,7 +167,7 @@ def _draw_cityscapes_label(job: tuple[Path, Path]) -> None:
             'Cityscapes labels need cityscapesscripts: pip install cityscapesscripts'
         ) from error
     polygons, target = job
-    with _replacing(target) as unfinished:
+    with replacing(target) as unfinished:
         try:
             json2labelImg(str(polygons), str(unfinished), 'trainIds')
         except (Exception, SystemExit) as error:  # it exits the process for unknown labels
@@ -236,7 +222,7 @@ def _unpack(archive: Path, root: Path) -> None:
                 target = root / member.filename
                 if not target.exists():
                     with (
-                        _replacing(target) as unfinished,
+                        replacing(target) as unfinished,
                         opened.open(member) as packed,
                         open(unfinished, 'wb') as out,
                     ):

@@ -1,9 +1,10 @@
 """Files that are there in full or not at all."""
 
-import os
 from pathlib import Path
 
 from mmengine.fileio import LocalBackend, register_backend
+
+from mmattn.files import replacing
 
 
 @register_backend('local', prefixes='', force=True)
@@ -15,6 +16,5 @@ class AtomicLocalBackend(LocalBackend):
     """
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        unfinished = f'{filepath}.part'
-        super().put(obj, unfinished)
-        os.replace(unfinished, filepath)
+        with replacing(Path(filepath)) as unfinished:
+            super().put(obj, unfinished)

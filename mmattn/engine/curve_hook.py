@@ -37,7 +37,8 @@ class CurveHook(Hook):
     def _draw(self, runner: Runner) -> None:
         try:
             plot_curves(scalar_files(runner.work_dir), curve_path(runner.work_dir))
-        except UserError as error:  # a run too short to have logged anything is no failure
+        # A run too short to have logged anything is no failure; a full disk must not end a run.
+        except (UserError, OSError) as error:
             runner.logger.warning(f'no curve picture: {error}')
 
 

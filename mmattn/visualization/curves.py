@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
 from mmattn.errors import UserError
-from mmattn.visualization.files import write_atomically
+from mmattn.files import write_atomically
 
 # Blue and vermilion of Okabe and Ito's palette: told apart with every kind of colour blindness.
 LOSS_COLOUR, MIOU_COLOUR = '#0072B2', '#D55E00'

@@ -1,25 +1,19 @@
 """Predictions beside their images and ground truths, as pictures."""
 
 import colorsys
-import hashlib
-import io
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import mmcv
 import numpy as np
 from mmengine.fileio import get
-from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
-from mmengine.runner import Runner
 from mmengine.structures import BaseDataElement
 from PIL import Image, ImageDraw
 
 from mmattn.errors import UserError
-from mmattn.visualization.files import write_atomically
 from mmattn.visualization.fonts import font_for
+from mmattn.visualization.image_files_hook import ImageFilesHook
 
 MAX_SIDE = 800  # pixels; three panels of this width still fit on a large screen
 GAP = 8  # pixels between panels and around them
@@ -139,54 +133,11 @@ def _compose(
 
 
 @HOOKS.register_module()
-class PredictionPanelHook(Hook):
-    """Writes a ``prediction_panel`` of every test image as ``out_dir/<image stem>.png``.
+class PredictionPanelHook(ImageFilesHook):
+    """Writes a ``prediction_panel`` of every test image."""
 
-    Where images of different folders share a stem, all of them carry a digest of their path as
-    well. The names depend on the data set alone, not on the order of its images or the number of
-    processes, so that testing again replaces pictures and never mixes them.
-
-    Args:
-        out_dir: folder of the pictures, made where it is missing.
-    """
-
-    def __init__(self, out_dir: str | Path) -> None:
-        self.out_dir = Path(out_dir)
-        if self.out_dir.exists() and not self.out_dir.is_dir():
-            raise UserError(f'{out_dir} is a file; the pictures need a folder')
-
-    def before_test(self, runner: Runner) -> None:
-        dataset = runner.test_dataloader.dataset
-        self.meta = dataset.metainfo
-        self.names = panel_names(dataset.get_data_info(i)['img_path'] for i in range(len(dataset)))
-
-    def after_test_iter(
-        self,
-        runner: Runner,
-        batch_idx: int,
-        data_batch: dict | None = None,
-        outputs: Sequence[BaseDataElement] = (),
-    ) -> None:
-        for sample in outputs:
-            image = mmcv.imfrombytes(get(sample.img_path), channel_order='rgb')
-            pred = sample.pred_sem_seg.data[0].cpu().numpy()
-            gt = sample.gt_sem_seg.data[0].cpu().numpy() if 'gt_sem_seg' in sample else None
-            palette, classes = self.meta.get('palette'), self.meta['classes']
-            panel = prediction_panel(image, gt, pred, palette, classes)
-            png = io.BytesIO()
-            Image.fromarray(panel).save(png, 'PNG')
-            write_atomically(self.out_dir / self.names[sample.img_path], png.getvalue())
-
-
-def panel_names(image_paths: Iterable[str]) -> dict[str, str]:
-    """File name of the picture of each image: one to one, and the same in any order of images."""
-    stems = {path: Path(path).stem for path in image_paths}
-    shared = Counter(stems.values())
-    return {
-        path: f'{stem}.png' if shared[stem] == 1 else f'{stem}-{_digest(path)}.png'
-        for path, stem in stems.items()
-    }
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    def picture(self, sample: BaseDataElement) -> np.ndarray:
+        image = mmcv.imfrombytes(get(sample.img_path), channel_order='rgb')
+        pred = sample.pred_sem_seg.data[0].cpu().numpy()
+        gt = sample.gt_sem_seg.data[0].cpu().numpy() if 'gt_sem_seg' in sample else None
+        return prediction_panel(image, gt, pred, self.meta.get('palette'), self.meta['classes'])

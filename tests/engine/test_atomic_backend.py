@@ -21,20 +21,20 @@ def test_mmengine_writes_local_files_through_it(tmp_path):
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_kill_while_writing_keeps_the_old_file(tmp_path):
-    path = tmp_path / 'iter_1.pth'
+def test_a_kill_while_writing_leaves_a_whole_file(tmp_path):
+    path, size = tmp_path / 'iter_1.pth', 1 << 27
     path.write_bytes(b'old')
     code = (
-        f'import mmattn.engine\nfrom mmengine.fileio import put\nput(bytes(1 << 29), {str(path)!r})'
+        'import mmattn.engine\n'
+        'from mmengine.fileio import put\n'
+        f'while True: put(bytes({size}), {str(path)!r})'
     )
     process = subprocess.Popen([sys.executable, '-c', code], cwd=REPO)
-    unfinished = tmp_path / 'iter_1.pth.part'
     try:
-        while not (unfinished.exists() and unfinished.stat().st_size):
+        while not list(tmp_path.glob('.*-iter_1.pth')):
             assert process.poll() is None
             time.sleep(0.001)
     finally:
         process.kill()
         process.wait()
-    assert unfinished.exists()  # it was killed in the middle
-    assert path.read_bytes() == b'old'
+    assert path.stat().st_size in (len(b'old'), size)

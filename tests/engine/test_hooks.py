@@ -1,5 +1,6 @@
 """The hooks in real runs of a small model."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import nn
 from mmattn.compat import safe_load
 from mmattn.engine import (
     ChannelsLastHook,
+    CurveHook,
     DropStoredConfigHook,
     SafeCheckpointHook,
     SavePredictionsHook,
@@ -41,6 +43,7 @@ def make_runner(work_dir: Path, hook, **settings) -> Runner:
         ),
         optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
         train_cfg=dict(by_epoch=False, max_iters=3),
+        default_scope='mmseg',
         default_hooks=dict(checkpoint=None, logger=None),
         custom_hooks=[hook],
         experiment_name=f'{work_dir.name}-{id(settings)}',
@@ -94,16 +97,32 @@ def test_resuming_runs_no_code_from_the_checkpoint(tmp_path):
     assert not (tmp_path / 'trace').exists()
 
 
-@pytest.mark.parametrize('reduce_zero_label', [False, True])
-def test_predictions_are_saved_as_labels_of_the_data_set(tmp_path, reduce_zero_label):
+def test_a_curve_that_cannot_be_written_ends_no_run(tmp_path):
+    scalars = tmp_path / 'start/vis_data/scalars.json'
+    scalars.parent.mkdir(parents=True)
+    scalars.write_text('{"loss": 1.5, "step": 1}\n')
+    (tmp_path / 'curves.png').mkdir()  # in the way
+    make_runner(tmp_path, CurveHook()).train()
+    (log,) = tmp_path.glob('*/*.log')
+    assert re.search(r'no curve picture: .*Is a directory', log.read_text())
+
+
+@pytest.mark.parametrize(
+    ('reduce_zero_label', 'classes', 'bits'),
+    [(False, 256, 8), (True, 255, 8), (True, 256, 16), (False, 300, 16)],
+)
+def test_predictions_are_saved_as_labels_of_the_data_set(
+    tmp_path, reduce_zero_label, classes, bits
+):
     hook = SavePredictionsHook(tmp_path / 'out')
     hook.names = {'images/a.jpg': 'a.png'}
-    labels = torch.tensor([[[0, 1, 2], [2, 1, 149]]])
+    hook.meta = {'classes': [str(label) for label in range(classes)]}
+    labels = torch.tensor([[[0, 1, 2], [2, 1, classes - 1]]])
     sample = SegDataSample(
         pred_sem_seg=PixelData(data=labels),
         metainfo=dict(img_path='images/a.jpg', reduce_zero_label=reduce_zero_label),
     )
     hook.after_test_iter(None, 0, outputs=[sample])
     saved = np.asarray(Image.open(tmp_path / 'out/a.png'))
-    assert saved.dtype == np.uint8
+    assert saved.dtype == f'uint{bits}'
     assert (saved == labels[0].numpy() + reduce_zero_label).all()

@@ -130,11 +130,42 @@ def test_downloads_are_loaded_safely(tmp_path, monkeypatch, content):
             load('http://localhost/weights.pth')
 
 
-def test_missing_packages_are_named_with_the_command_to_type():
-    code = 'import sys; sys.modules["mmseg"] = None\nimport mmattn.engine'
+@pytest.mark.parametrize('content', ['weights', 'code'])
+def test_files_of_the_open_mmlab_cache_are_loaded_safely(tmp_path, monkeypatch, content):
+    monkeypatch.setenv('MMENGINE_HOME', str(tmp_path))
+    (tmp_path / 'open_mmlab.json').write_text('{"mine": "mine.pth"}')
+    extra = {} if content == 'weights' else {'extra': Harmful(print, 'run')}
+    torch.save({'weight': torch.ones(1), **extra}, tmp_path / 'mine.pth')
+    if content == 'weights':
+        assert load('open-mmlab://mine')['weight'] == 1
+    else:
+        with pytest.raises(UserError, match='could run code'):
+            load('open-mmlab://mine')
+
+
+@pytest.mark.parametrize(
+    ('code', 'status'),
+    [
+        ('import mmattn.engine', 1),
+        (
+            'import runpy; sys.argv = ["prepare_data.py", "toy", "--root", "none"]\n'
+            'runpy.run_path("tools/prepare_data.py", run_name="__main__")',
+            2,
+        ),
+        (
+            'import runpy; sys.argv = ["train.py", "c.py", "--cfg-options", "a=1"]\n'
+            'runpy.run_path("tools/train.py", run_name="__main__")',
+            2,
+        ),
+    ],
+    ids=['import', 'prepare_data.py', '--cfg-options'],
+)
+def test_missing_packages_are_named_with_the_command_to_type(code, status):
+    code = f'import sys; sys.path.insert(0, "."); sys.modules["mmseg"] = None\n{code}'
     repo = Path(__file__).resolve().parents[2]
     result = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, cwd=repo)
-    assert result.returncode == 1
+    assert result.returncode == status
+    assert ('Traceback' in result.stderr) is (status == 1)
     last = result.stderr.strip().splitlines()[-1]
     assert 'mmattn needs mmseg' in last
-    assert 'pip install "mmattn[onedl]"' in last
+    assert 'pip install -e ".[onedl]"' in last

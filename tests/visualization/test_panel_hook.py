@@ -143,5 +143,5 @@ def test_real_images(tmp_path, camvid_dir):
 
 def test_a_file_in_place_of_the_folder_is_an_error(tmp_path):
     (tmp_path / 'show').write_text('')
-    with pytest.raises(UserError, match='show is a file; the pictures need a folder'):
+    with pytest.raises(UserError, match='pictures .*show is a file'):
         PredictionPanelHook(tmp_path / 'show')

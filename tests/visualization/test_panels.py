@@ -6,7 +6,8 @@ from PIL import Image
 
 from mmattn.errors import UserError
 from mmattn.visualization import prediction_panel
-from mmattn.visualization.panels import GAP, MAX_SIDE, VOID, VOID_LINES, panel_names
+from mmattn.visualization.image_files_hook import image_file_names
+from mmattn.visualization.panels import GAP, MAX_SIDE, VOID, VOID_LINES
 
 CLASSES = ['sky', 'road', 'car', 'boat']
 PALETTE = [[70, 130, 180], [128, 64, 128], [0, 0, 142], [220, 20, 60]]
@@ -196,13 +197,13 @@ def test_real_street_scene(camvid_dir):
 
 def test_pictures_are_named_after_their_images():
     paths = ['/data/b/2.png', '/data/a/1.jpg']
-    assert panel_names(paths) == {'/data/b/2.png': '2.png', '/data/a/1.jpg': '1.png'}
+    assert image_file_names(paths) == {'/data/b/2.png': '2.png', '/data/a/1.jpg': '1.png'}
 
 
 def test_equal_stems_get_different_names_whatever_their_order():
     paths = ['/data/a/1.png', '/data/b/1.png', '/data/b/1.jpg', '/data/b/2.png']
-    names = panel_names(paths)
+    names = image_file_names(paths)
     assert len(set(names.values())) == 4
     assert all(name.startswith('1-') for path, name in names.items() if '/1.' in path)
     assert names['/data/b/2.png'] == '2.png'
-    assert panel_names(reversed(paths)) == names
+    assert image_file_names(reversed(paths)) == names

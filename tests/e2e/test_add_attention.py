@@ -1,0 +1,94 @@
+"""A module from outside of mmattn plugs in, as docs/add_attention.md says."""
+
+import os
+import re
+
+import pytest
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+
+from mmattn.compat import safe_load
+
+from .conftest import REPO
+
+GUIDE = (REPO / 'docs' / 'add_attention.md').read_text()
+MODULE, ROW = re.findall(r'```python\n(.*?)```', GUIDE, re.DOTALL)
+BASE = re.search(r"_base_ = '\.\./(.+)'", ROW)[1]
+(TOY_RECIPE,) = REPO.glob('configs/_base_/recipes/r18-d8_*_toy-*.py')
+# The base of the guide on the toy scenes.
+TOY_BASE = f"""
+_base_ = '{TOY_RECIPE}'
+in_blocks = dict(position='after_conv2', stages=(False, True, True, True))
+model = dict(backbone=dict(type='AttnResNetV1c'), decode_head=dict(type='FCNHead'))
+"""
+
+
+def test_guide_needs_no_more_than_20_lines():
+    lines = [line for line in (MODULE + ROW).splitlines() if line.strip()]
+    assert len(lines) <= 20
+
+
+def test_module_of_an_outside_package_trains(run, environment, tmp_path):
+    mine, base = tmp_path / 'mine', tmp_path / BASE
+    mine.mkdir()
+    (mine / 'mean_gate.py').write_text(MODULE)
+    (mine / 'row.py').write_text(ROW)
+    base.parent.mkdir(parents=True)
+    base.write_text(TOY_BASE)
+    result = run(
+        'train.py',
+        mine / 'row.py',
+        '--work-dir',
+        tmp_path / 'run',
+        options=('train_cfg.max_iters=2',),
+        PYTHONPATH=os.pathsep.join([environment['PYTHONPATH'], str(mine)]),
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    weights = safe_load(tmp_path / 'run' / 'iter_2.pth')['state_dict']
+    gates = {key.split('.mean_gate')[0] for key in weights if '.mean_gate.project.weight' in key}
+    assert gates == {f'backbone.layer{i}.{j}' for i in (2, 3, 4) for j in (0, 1)}
+
+
+def test_row_of_the_guide_stands_on_an_ablation(tmp_path):
+    row = tmp_path / 'row.py'
+    row.write_text(ROW.replace(f'../{BASE}', f'{REPO}/{BASE}'))
+    config = Config.fromfile(row, import_custom_modules=False)
+    imports = Config.fromfile(REPO / BASE).custom_imports.imports
+    assert config.custom_imports.imports == [*imports, 'mean_gate']
+    (plugin,) = config.model.backbone.plugins
+    assert plugin.cfg.type == 'MeanGate'
+
+
+def test_configs_of_the_guide_exist():
+    named = set(re.findall(r'configs/\w+/[\w-]+\.py', GUIDE))
+    assert len(named) > 3
+    assert not [name for name in named if not (REPO / name).is_file()]
+
+
+def build(config: Config):
+    init_default_scope(config.default_scope)
+    return MODELS.build(config.model)
+
+
+def test_places_of_the_guide_build():
+    rows = re.findall(r'^\| [a-z ]+ \| `((?:backbone|neck|decode_head)=.*)` \|$', GUIDE, re.M)
+    assert len(rows) == 6
+    path = REPO / 'configs' / 'ablations' / 'fcn_r50-d8_1xb8-20k_camvid-360x480.py'
+    for row in rows:
+        config = Config.fromfile(path)
+        config.merge_from_dict(dict(model=eval(f'dict({row})')))
+        if 'AFFFPN' in row:
+            config.model.decode_head.in_channels = 256
+            config.model.auxiliary_head.in_channels = 256
+        build(config)
+
+
+@pytest.mark.parametrize('command', re.findall(r'tools/train.py .* --cfg-options .*', GUIDE))
+def test_options_of_the_guide_change_the_mechanism(command):
+    _, config_file, _, option = command.split()
+    config = Config.fromfile(REPO / config_file)
+    key, value = option.split('=')
+    config.merge_from_dict({key: value})
+    model = build(config)
+    assert any(type(module).__name__ == value for module in model.modules())

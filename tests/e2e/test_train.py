@@ -1,0 +1,128 @@
+"""tools/train.py as a process."""
+
+import re
+import shutil
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import mmseg
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmattn.apis.checkpoint import latest_checkpoint, run_checkpoints
+from mmattn.compat import safe_load
+
+from .conftest import CONFIG, REPO
+
+
+def trained_iterations(log: str) -> list[int]:
+    return [int(number) for number in re.findall(r'Iter\(train\) +\[ *(\d+)/', log)]
+
+
+def test_training_ends_with_what_to_do_next(trained):
+    result, work_dir = trained
+    assert trained_iterations(result.stdout) == [1, 2, 3, 4]
+    last, best, iteration = re.search(
+        r'mIoU +last (\S+), best (\S+) at iteration (\d+)', result.stdout
+    ).groups()
+    assert float(best) >= float(last) > 0
+    checkpoint = re.search(r'^  checkpoint +(\S+)', result.stdout, re.MULTILINE)[1]
+    assert Path(checkpoint) == work_dir / f'best_mIoU_iter_{iteration}.pth'
+    assert Path(checkpoint).is_file()
+    assert f'python tools/test.py {CONFIG} {checkpoint}' in result.stdout
+    assert (work_dir / 'curves.png').read_bytes().startswith(b'\x89PNG')
+    assert 'OneDL' not in result.stdout  # noise of an import
+
+
+def test_progress_in_a_log_is_plain_lines_with_the_time_left(trained):
+    result, _ = trained
+    assert re.search(r'Iter\(train\) +\[ *3/4\].*eta: \d', result.stdout)
+    assert '\033[' not in result.stdout
+    assert '━' not in result.stdout
+
+
+def test_a_new_run_does_not_overwrite_an_earlier_one(trained, run):
+    _, work_dir = trained
+    before = {file: file.stat().st_mtime_ns for file in work_dir.rglob('*')}
+    result = run('train.py', CONFIG, '--work-dir', work_dir)
+    assert result.returncode == 2
+    assert f'error: {work_dir} holds the checkpoints of an earlier run' in result.stderr
+    assert '--resume' in result.stderr
+    assert {file: file.stat().st_mtime_ns for file in work_dir.rglob('*')} == before
+
+
+def test_resume_goes_on_where_the_run_stopped(trained, run, tmp_path):
+    _, finished = trained
+    work_dir = tmp_path / 'moved'
+    shutil.copytree(finished, work_dir)
+    # All weights come from the checkpoint; unreachable pretrained ones are not asked for.
+    options = ('train_cfg.max_iters=6', 'model.pretrained=http://127.0.0.1:9/none.pth')
+    result = run('train.py', CONFIG, '--work-dir', work_dir, '--resume', options=options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert trained_iterations(result.stdout) == [5, 6]
+    checkpoint, start = (safe_load(work_dir / name) for name in ('iter_6.pth', 'iter_4.pth'))
+    weights, before = (
+        torch.cat([w.flatten() for w in state['state_dict'].values() if w.dim() == 4])
+        for state in (checkpoint, start)
+    )
+    assert 0 < (weights - before).norm() < 0.1 * before.norm()  # not from scratch
+    assert checkpoint['meta']['iter'] == 6
+    assert {int(state['step']) for state in checkpoint['optimizer']['state'].values()} == {6}
+    assert checkpoint['param_schedulers'][0]['last_step'] == 6
+
+
+def test_a_killed_run_resumes(run, command, environment, tmp_path):
+    endless = ('train_cfg.max_iters=10000', 'default_hooks.checkpoint.interval=1')
+    endless += ('default_hooks.checkpoint.max_keep_ckpts=1', 'train_cfg.val_interval=10000')
+    call = command('train.py', CONFIG, '--work-dir', tmp_path, options=endless)
+    log = tmp_path / 'log'
+    with log.open('w') as output:
+        process = subprocess.Popen(call, cwd=REPO, env=environment, stdout=output, stderr=output)
+    try:
+        deadline = time.monotonic() + 300
+        while len(trained_iterations(log.read_text())) < 5:
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-2000:]
+            time.sleep(0.01)
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    for checkpoint in run_checkpoints(tmp_path):
+        safe_load(checkpoint)  # whole
+    reached = safe_load(latest_checkpoint(tmp_path))['meta']['iter']
+    assert reached >= 4
+    options = (f'train_cfg.max_iters={reached + 1}',)
+    result = run('train.py', CONFIG, '--work-dir', tmp_path, '--resume', options=options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert trained_iterations(result.stdout) == [reached + 1]
+
+
+def test_amp_trains_on_the_cpu(run, tmp_path):
+    options = ('train_cfg.max_iters=2', 'optim_wrapper.accumulative_counts=2')
+    result = run(
+        'train.py',
+        CONFIG,
+        '--work-dir',
+        tmp_path,
+        '--amp',
+        options=options,
+        CUDA_VISIBLE_DEVICES='',
+    )
+    assert result.returncode == 0, result.stderr[-2000:]
+    wrapper = Config.fromfile(tmp_path / CONFIG.name).optim_wrapper
+    assert wrapper.type == 'AutocastOptimWrapper'
+    assert wrapper.optimizer.type == 'AdamW'
+    assert wrapper.accumulative_counts == 2
+
+
+def test_mmsegs_own_tool_runs_our_config(run, tmp_path):
+    tool = Path(mmseg.__file__).parent / '.mim/tools/train.py'
+    if not tool.is_file():
+        pytest.skip('this distribution of mmseg comes without its tools')
+    options = ('train_cfg.max_iters=2', 'default_hooks.checkpoint.interval=2')
+    result = run(tool, CONFIG, '--work-dir', tmp_path, options=options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert (tmp_path / 'iter_2.pth').is_file()
+    assert (tmp_path / 'curves.png').is_file()

@@ -1,0 +1,3 @@
+from ..e2e.conftest import command, environment, run, run_tool
+
+__all__ = ['command', 'environment', 'run', 'run_tool']
