@@ -13,8 +13,9 @@ ifeq ($(VENV),)
 $(error STACK is 'onedl' or 'openmmlab', not '$(STACK)')
 endif
 PY := $(VENV)/bin/python
-# Exists only after a complete set-up; whatever an interrupted one left is removed by the next.
-READY := $(VENV)/.set-up
+# Exist only after complete steps; whatever an interrupted set-up left is removed by the next.
+STACKED := $(VENV)/.set-up
+READY := $(VENV)/.mmattn
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint format
@@ -33,7 +34,7 @@ help:
 setup: $(READY)
 	@echo 'ready: $(VENV)'
 
-$(READY): setup.py $(wildcard requirements/$(STACK)*.lock)
+$(STACKED): $(wildcard requirements/$(STACK)*.lock)
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 13))' || { \
 	    echo "error: mmattn needs Python 3.10 to 3.13, which $(PYTHON) is not:" \
 	        "name another one, as in \`make setup PYTHON=python3.11\`" >&2; exit 2; }
@@ -42,11 +43,15 @@ $(READY): setup.py $(wildcard requirements/$(STACK)*.lock)
 	@$(PYTHON) -m venv $(VENV)
 	@echo '== set-up 2/3: the pinned $(STACK) stack (1 to 10 minutes, most of it the download of torch)'
 	@$(MAKE) --no-print-directory install-$(STACK)
-	@echo '== set-up 3/3: mmattn, editable (seconds)'
-	@$(PY) -m pip install --quiet --no-build-isolation --no-deps --editable .
-	@$(PY) -m pip check
 	@$(PY) -c 'import cv2' || { echo 'error: OpenCV lacks system libraries; on Debian or Ubuntu:' \
 	    'apt-get install libgl1 libglib2.0-0' >&2; exit 2; }
+	@touch $@
+
+$(READY): $(STACKED) setup.py $(shell find mmattn/ops/csrc -type f)
+	@echo '== set-up 3/3: mmattn, editable, and its operators compiled (under a minute)'
+	@$(PY) -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@$(PY) -m pip check
+	@$(PY) -m mmattn.ops
 	@touch $@
 
 .PHONY: install-onedl install-openmmlab

@@ -1,11 +1,17 @@
 """`pip install .` or `pip install -e .`; the extras `onedl` and `openmmlab` bring the stack."""
 
+import os
 import re
+import sys
+import warnings
+from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+SOURCES = Path('mmattn/ops/csrc/pytorch')
 
 
 def read_version() -> str:
@@ -32,6 +38,90 @@ STACKS = {
     ],
 }
 
+
+def find_mmcv() -> tuple[str, Path]:
+    """Return mmcv's version and the folder of its operator headers, which both stacks ship."""
+    spec = find_spec('mmcv')
+    if spec is None:
+        raise ImportError('mmcv is not installed')
+    headers = Path(spec.submodule_search_locations[0], 'ops', 'csrc', 'common')
+    if not (headers / 'pytorch_cpp_helper.hpp').is_file():
+        raise ImportError(f'mmcv has no operator headers in {headers}')
+    return version(packages_distributions()['mmcv'][0]), headers
+
+
+def operators() -> dict:
+    """Return the arguments of setup() that build `mmattn._ext`, as mmcv builds `mmcv._ext`.
+
+    MMATTN_WITH_OPS=1 makes a build that cannot be an error, 0 leaves it out; without it the package
+    installs with or without. FORCE_CUDA=1 compiles the CUDA kernels on a machine without a GPU,
+    for the TORCH_CUDA_ARCH_LIST.
+    """
+    wanted = os.environ.get('MMATTN_WITH_OPS')
+    if wanted not in (None, '0', '1'):
+        sys.exit(f'error: MMATTN_WITH_OPS must be 0 or 1, got {wanted!r}')
+    if wanted == '0':
+        return {}
+    try:
+        import torch
+        from torch.utils.cpp_extension import (
+            CUDA_HOME,
+            BuildExtension,
+            CppExtension,
+            CUDAExtension,
+        )
+
+        mmcv_version, headers = find_mmcv()
+    except ImportError as error:
+        if wanted == '1':
+            sys.exit(
+                f'error: the operators cannot be compiled: {error}; install torch and a stack '
+                'first and add --no-build-isolation'
+            )
+        warnings.warn(f'mmattn is installed without compiled operators: {error}', stacklevel=2)
+        return {}
+
+    force_cuda = os.environ.get('FORCE_CUDA') == '1'
+    if force_cuda and (torch.version.cuda is None or CUDA_HOME is None):
+        missing = 'nvcc (CUDA_HOME)' if torch.version.cuda else 'a CUDA build of torch'
+        sys.exit(f'error: FORCE_CUDA=1 needs {missing}')
+    with_cuda = force_cuda or (torch.cuda.is_available() and CUDA_HOME is not None)
+    archs = os.environ.get('TORCH_CUDA_ARCH_LIST', 'those of the GPUs of the build machine')
+    macros = {
+        'MMATTN_TORCH_VERSION': torch.__version__,
+        'MMATTN_MMCV_VERSION': mmcv_version,
+        'MMATTN_CUDA_VERSION': torch.version.cuda if with_cuda else '',
+        'MMATTN_CUDA_ARCHS': archs if with_cuda else '',
+    }
+    sources = [*SOURCES.glob('*.cpp'), *SOURCES.glob('cpu/*.cpp')]
+    if with_cuda:
+        sources += SOURCES.glob('cuda/*.cu')
+
+    class BuildOperators(BuildExtension):
+        """Without MMATTN_WITH_OPS=1 a failed compilation leaves the operators out."""
+
+        def run(self) -> None:
+            try:
+                super().run()
+            except Exception as error:
+                if wanted == '1':
+                    raise
+                self.extensions = []
+                warnings.warn(
+                    f'mmattn is installed without compiled operators: {error}', stacklevel=2
+                )
+
+    extension = (CUDAExtension if with_cuda else CppExtension)(
+        'mmattn._ext',
+        sorted(map(str, sources)),
+        include_dirs=[str(headers), str(headers / 'cuda')],
+        define_macros=[(name, f'"{value}"') for name, value in macros.items()],
+        extra_compile_args={'cxx': ['-O3', '-fopenmp'], 'nvcc': ['-O3']},
+        extra_link_args=['-fopenmp'],
+    )
+    return {'ext_modules': [extension], 'cmdclass': {'build_ext': BuildOperators}}
+
+
 setup(
     name='mmattn',
     version=read_version(),
@@ -45,4 +135,5 @@ setup(
         'data': ['cityscapesscripts'],
         'test': ['pytest', 'ruff', 'onnx', 'onnxruntime', 'onnxscript'],
     },
+    **operators(),
 )

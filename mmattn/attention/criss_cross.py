@@ -1,12 +1,11 @@
 """Recurrent criss-cross attention (CCNet, https://arxiv.org/abs/1811.11721)."""
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from mmattn.attention.layers import Scale
-from mmattn.ops import criss_cross_attention
+from mmattn.ops import CrissCrossAttention
 
 
-class CrissCross(nn.Module):
+class CrissCross(CrissCrossAttention):
     """Criss-cross attention, ``recurrence`` steps with shared weights (section 3.2, 3.3).
 
     Each step is ``x <- gamma * attention(q(x), k(x), v(x)) + x`` over the column and row of a
@@ -24,22 +23,13 @@ class CrissCross(nn.Module):
     """
 
     def __init__(self, in_channels: int, recurrence: int = 1) -> None:
-        super().__init__()
-        if in_channels < 8:
-            raise ValueError(f'in_channels must be at least 8, got {in_channels}')
+        super().__init__(in_channels)
         if recurrence < 1:
             raise ValueError(f'recurrence must be at least 1, got {recurrence}')
         self.recurrence = recurrence
-        self.query_conv = nn.Conv2d(in_channels, in_channels // 8, 1)
-        self.key_conv = nn.Conv2d(in_channels, in_channels // 8, 1)
-        self.value_conv = nn.Conv2d(in_channels, in_channels, 1)
-        self.gamma = Scale()
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         for _ in range(self.recurrence):
-            context = criss_cross_attention(
-                self.query_conv(x), self.key_conv(x), self.value_conv(x)
-            )
-            x = self.gamma(context) + x
+            x = super().forward(x)
         return x

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from mmattn.attention.layers import Scale, dot_product_attention
+from mmattn.attention.layers import dot_product_attention
+from mmattn.ops.modules import Scale
 
 
 class PositionAttention(nn.Module):
@@ -39,7 +40,7 @@ class PositionAttention(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         query, key, value = self.query_project(x), self.key_project(x), self.value_project(x)
-        return self.gamma(dot_product_attention(query, key, value, scale=1.0)) + x
+        return x + self.gamma(dot_product_attention(query, key, value, scale=1.0))
 
 
 class ChannelAttention(nn.Module):
@@ -72,4 +73,4 @@ class ChannelAttention(nn.Module):
         # softmax(max - energy) is softmax(-energy): a shift of a row cancels.
         attention = (-energy).softmax(dim=-1).to(x.dtype)
         out = torch.matmul(attention, features).unflatten(2, x.shape[2:])
-        return self.gamma(out) + x
+        return x + self.gamma(out)

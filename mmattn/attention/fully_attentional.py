@@ -2,7 +2,8 @@
 
 from torch import Tensor, nn
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, Scale, dot_product_attention
+from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, dot_product_attention
+from mmattn.ops.modules import Scale
 
 
 class FullyAttentional(nn.Module):

@@ -31,17 +31,6 @@ _ACTIVATIONS = {
 _LARGE_MAP = 2**24
 
 
-class Scale(nn.Module):
-    """A learnable factor for a residual branch, ``x -> scale * x``, scale of shape ()."""
-
-    def __init__(self, scale: float = 0.0) -> None:
-        super().__init__()
-        self.scale = nn.Parameter(torch.tensor(float(scale)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * self.scale
-
-
 class ConvNormAct(nn.Sequential):
     """Convolution, normalisation, activation, each of the last two only if configured.
 
@@ -99,6 +88,13 @@ def reduced_channels(in_channels: int, reduction: int) -> int:
     return in_channels // reduction
 
 
+def require_positive(**numbers: int) -> None:
+    """A ValueError that names the first argument below 1."""
+    for name, number in numbers.items():
+        if number < 1:
+            raise ValueError(f'{name} must be at least 1, got {number}')
+
+
 def channel_mlp(
     in_channels: int, hidden_channels: int, out_channels: int, bias: bool = False
 ) -> nn.Sequential:
@@ -146,7 +142,8 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: floa
     """Single-head attention between two feature maps: ``softmax(scale * query^T key) value``.
 
     Fused kernels keep the S x T scores out of memory; on the CPU they pay only at inference on
-    large maps (training there is two to three times faster with plain matrix products).
+    large maps (training there is two to three times faster with plain matrix products), and in
+    fp16, whose range the scores may leave: the kernels keep theirs in fp32.
 
     Args:
         query: Shape (B, Cq, *S), S being one or two spatial sizes.
@@ -161,12 +158,18 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: floa
     query, key, value = (x.flatten(2).transpose(1, 2) for x in (query, key, value))
     on_cpu = query.device.type == 'cpu'
     large = query.shape[0] * query.shape[1] * key.shape[1] > _LARGE_MAP
-    if on_cpu and (torch.is_grad_enabled() or not large):
+    if on_cpu and (torch.is_grad_enabled() or not large) and not _computes_in_fp16(query):
         scores = torch.matmul(query * scale, key.transpose(1, 2))
         out = torch.matmul(scores.softmax(dim=-1), value)
     else:
         out = _fused_attention(query, key, value, scale, equal_widths=on_cpu)
     return out.transpose(1, 2).unflatten(2, spatial)
+
+
+def _computes_in_fp16(x: Tensor) -> bool:
+    if torch.is_autocast_enabled(x.device.type):
+        return torch.get_autocast_dtype(x.device.type) == torch.float16
+    return x.dtype == torch.float16
 
 
 def _fused_attention(

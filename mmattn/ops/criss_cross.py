@@ -1,7 +1,18 @@
 """Criss-cross attention (CCNet, https://arxiv.org/abs/1811.11721, section 3.2)."""
 
+import warnings
+from functools import cache
+
 import torch
 from torch import Tensor
+
+from mmattn.ops import library  # noqa: F401  (defines torch.ops.mmattn)
+from mmattn.ops.extension import EXTENSION
+
+_KERNEL_DTYPES = {
+    'cpu': (torch.float32, torch.float64, torch.bfloat16, torch.float16),
+    'cuda': (torch.float32, torch.bfloat16, torch.float16),
+}
 
 
 def criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -10,8 +21,11 @@ def criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     One softmax runs over the H + W - 1 pixels of the cross (the pixel itself counts once); scores
     are plain dot products, not scaled, as in the paper.
 
-    Cost: the attention map has B * H * W * (H + W) entries, where full self-attention has
-    B * (H * W)**2.
+    Runs as a compiled kernel where there is one for the device and dtype, which saves nothing for
+    the backward pass beyond its inputs, its output and one number a pixel; otherwise, and in ONNX
+    export, as `composed_criss_cross_attention`. `python -m mmattn.ops` tells which.
+
+    Cost: B * H * W * (H + W) scores, where full self-attention has B * (H * W)**2.
 
     Args:
         query: Queries, shape (B, Cq, H, W).
@@ -20,18 +34,25 @@ def criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     Returns:
         Tensor of shape (B, C, H, W), in the dtype that matrix products have here (under autocast
-        the autocast dtype).
+        the autocast dtype). Differentiable once; twice only without the kernel.
 
     Raises:
-        TypeError: The tensors differ in dtype or device.
+        TypeError: The tensors differ in dtype or device, or are not of floating point.
         ValueError: The shapes do not fit together, or a tensor is empty.
     """
     _check_inputs(query, key, value)
+    if _has_kernel(query):
+        return torch.ops.mmattn.criss_cross_attention(query, key, value)[0]
+    return composed_criss_cross_attention(query, key, value)
+
+
+def composed_criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """`criss_cross_attention` out of PyTorch's own operators: any device, dtype and exporter."""
     height = query.shape[2]
     column_scores = torch.matmul(query.permute(0, 3, 2, 1), key.permute(0, 3, 1, 2))
-    own_position = torch.eye(height, dtype=torch.bool, device=query.device)
+    position = torch.arange(height, device=query.device)
     # The pixel itself is in its row already.
-    column_scores = column_scores.masked_fill(own_position, float('-inf'))
+    column_scores = column_scores.masked_fill(position[:, None] == position, float('-inf'))
     row_scores = torch.matmul(query.permute(0, 2, 3, 1), key.permute(0, 2, 1, 3))
     scores = torch.cat([column_scores.transpose(1, 2), row_scores], dim=-1)
     attention = scores.softmax(dim=-1).to(scores.dtype)
@@ -39,6 +60,26 @@ def criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     from_column = torch.matmul(column.transpose(1, 2), value.permute(0, 3, 2, 1))
     from_row = torch.matmul(row, value.permute(0, 2, 3, 1))
     return from_column.permute(0, 3, 2, 1) + from_row.permute(0, 3, 1, 2)
+
+
+def _has_kernel(query: Tensor) -> bool:
+    device = query.device.type
+    if query.dtype not in _KERNEL_DTYPES.get(device, ()) or torch.onnx.is_in_onnx_export():
+        return False
+    if device in EXTENSION.devices:
+        return True
+    if not torch.compiler.is_compiling():
+        _warn_once(device)
+    return False
+
+
+@cache
+def _warn_once(device: str) -> None:
+    warnings.warn(
+        f'criss-cross attention runs on its slower PyTorch implementation on {device}: '
+        f'{EXTENSION.missing(device)}',
+        stacklevel=4,
+    )
 
 
 def _check_inputs(query: Tensor, key: Tensor, value: Tensor) -> None:
@@ -56,6 +97,8 @@ def _check_inputs(query: Tensor, key: Tensor, value: Tensor) -> None:
             f'query, key and value must have one dtype, got {query.dtype}, {key.dtype} and '
             f'{value.dtype}'
         )
+    if not query.is_floating_point():
+        raise TypeError(f'query, key and value must be floating point, got {query.dtype}')
     if not query.device == key.device == value.device:
         raise TypeError(
             f'query, key and value must be on one device, got {query.device}, {key.device} and '

@@ -12,6 +12,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmattn.models import ANLHead, CCNetHead, DANetHead, GCNetHead, OCRNetHead
+from mmattn.ops import CrissCrossAttention
 
 SIZES = [(13, 17), (9, 21)]
 COMMON = dict(channels=32, num_classes=7, norm_cfg=dict(type='BN'))
@@ -110,6 +111,17 @@ def test_losses_and_gradients_of_a_training_step_agree(name):
         gradients = {key: p.grad for key, p in head.named_parameters()}
         results.append((losses, gradients, [x.grad for x in leaves], head.state_dict()))
     torch.testing.assert_close(results[1], results[0], atol=1e-4, rtol=1e-4)
+
+
+def test_mmsegs_own_ccnet_head_takes_our_operator(monkeypatch):
+    theirs, _ = build('ccnet')
+    monkeypatch.setattr(cc_head, 'CrissCrossAttention', CrissCrossAttention)
+    patched = CCHead(**PAIRS['ccnet'][2])
+    assert isinstance(patched.cca, CrissCrossAttention)
+    patched.load_state_dict(theirs.state_dict(), strict=True)
+    args = features('ccnet', (13, 17))
+    with torch.no_grad():
+        torch.testing.assert_close(patched.eval()(*args), theirs.eval()(*args), atol=1e-4, rtol=0)
 
 
 def labels() -> list[SegDataSample]:
