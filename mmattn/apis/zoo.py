@@ -46,7 +46,8 @@ has {parameters} parameters, {macs} MACs and {memory} of memory.
   (`AttentionHead`).
 - **golden parity**: whether a test shows that outputs and input gradients are those of stored
   vectors, and whose. Where the default, the paper's form, is not that of the source, the option
-  that is stands with it.
+  that is stands with it. Forms that differ from the paper and are not offered are named too; the
+  docstring of the module says how they differ.
 """
 _COLUMNS = (
     'name',
@@ -109,7 +110,7 @@ def _rows(reference: Cost, ratios: dict[str, float]) -> Iterator[tuple[str, ...]
             *(f'{amount} ({_ratio(value)})' for amount, value in costs),
             _ratio(ratios[name]) if name in ratios else 'not measured',
             ', '.join(filter(None, (fact.places, places))),
-            f'yes: {fact.source}',
+            f'yes: {fact.source}' + (f'; not offered: {fact.left_out}' if fact.left_out else ''),
         )
 
 

@@ -6,7 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, dot_product_attention
+from mmattn.attention.layers import (
+    BN,
+    RELU,
+    Config,
+    ConvNormAct,
+    dot_product_attention,
+    require_positive,
+)
 
 
 class AsymmetricNonLocal(nn.Module):
@@ -29,6 +36,9 @@ class AsymmetricNonLocal(nn.Module):
         key_pool_scales: Sizes of the pooling grids.
         norm_cfg: Normalisation of the key and query projections.
         act_cfg: Activation of the key and query projections.
+
+    Raises:
+        ValueError: Fewer than one channel, a query scale below 1, no grid or one below 1.
     """
 
     def __init__(
@@ -46,6 +56,16 @@ class AsymmetricNonLocal(nn.Module):
     ) -> None:
         super().__init__()
         value_channels = channels if value_channels is None else value_channels
+        require_positive(
+            channels=channels,
+            out_channels=out_channels,
+            value_channels=value_channels,
+            query_scale=query_scale,
+        )
+        if not key_pool_scales or min(key_pool_scales) < 1:
+            raise ValueError(
+                f'key_pool_scales must be one or more sizes of at least 1, got {key_pool_scales!r}'
+            )
         self.channels = channels
         self.query_scale = query_scale
         self.key_pool_scales = tuple(key_pool_scales)
@@ -86,6 +106,9 @@ class AFNB(nn.Module):
 
     ``bottleneck([sum of the stages, high])``, one stage for each query scale (section 3.3).
 
+    Cost: 110 * H * W scores for each stage, and H * W * out_channels * (out_channels +
+    high_in_channels) multiply-adds of the bottleneck.
+
     Args:
         low_in_channels: Channels of the low-level map.
         high_in_channels: Channels of the high-level map.
@@ -96,6 +119,9 @@ class AFNB(nn.Module):
         key_pool_scales: Sizes of the pooling grids.
         norm_cfg: Normalisation of the projections and of the bottleneck.
         act_cfg: Activation of the projections; the bottleneck has none.
+
+    Raises:
+        ValueError: No query scale, or what `AsymmetricNonLocal` refuses.
     """
 
     def __init__(
@@ -111,6 +137,8 @@ class AFNB(nn.Module):
         act_cfg: Config = RELU,
     ) -> None:
         super().__init__()
+        if not query_scales:
+            raise ValueError(f'query_scales must be one or more numbers, got {query_scales!r}')
         self.stages = nn.ModuleList(
             AsymmetricNonLocal(
                 low_in_channels,
@@ -138,6 +166,9 @@ class APNB(nn.Module):
 
     ``bottleneck([sum of the stages, x])``; key and query share their projection (section 3.2).
 
+    Cost: 110 * H * W scores for each stage, and 2 * H * W * in_channels * out_channels
+    multiply-adds of the bottleneck.
+
     Args:
         in_channels: Channels of the input.
         channels: Channels of query and key; default in_channels // 2, as in the authors' code.
@@ -149,7 +180,7 @@ class APNB(nn.Module):
         act_cfg: Activation of the projections and of the bottleneck.
 
     Raises:
-        ValueError: ``channels`` is below 1.
+        ValueError: ``channels`` is below 1, no query scale, or what `AsymmetricNonLocal` refuses.
     """
 
     def __init__(
@@ -170,6 +201,8 @@ class APNB(nn.Module):
             raise ValueError(
                 f'channels must be at least 1, got {channels} for in_channels={in_channels}'
             )
+        if not query_scales:
+            raise ValueError(f'query_scales must be one or more numbers, got {query_scales!r}')
         self.stages = nn.ModuleList(
             AsymmetricNonLocal(
                 in_channels,

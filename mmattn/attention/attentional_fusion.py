@@ -55,7 +55,10 @@ class AFF(nn.Module):
     """Fusion of two maps by attention, equation 5: a soft choice between them at every value.
 
     ``gain * (M(x + y) * x + (1 - M(x + y)) * y)``, M as in `MSCAM`. It replaces a sum: of shortcut
-    and residual, of two levels of a pyramid, of local and global branches.
+    and residual, of two levels of a pyramid, of a local branch and a global one. One of the two may
+    be a vector for the image, (B, C, 1, 1): a global branch need not be enlarged.
+
+    Cost: that of `MSCAM`.
 
     Args:
         in_channels: Channels of both maps.
@@ -82,7 +85,7 @@ class AFF(nn.Module):
         self.attention = MSCAM(in_channels, reduction, norm_cfg, act_cfg)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """(B, C, H, W) twice -> (B, C, H, W)."""
+        """(B, C, H, W) twice, or one of them (B, C, 1, 1) -> (B, C, H, W)."""
         return self.gain * _choose(x, y, self.attention.weights(x + y))
 
 
@@ -91,7 +94,9 @@ class IAFF(nn.Module):
 
     ``z = M1(x + y) * x + (1 - M1(x + y)) * y``, output ``M2(z) * x + (1 - M2(z)) * y``. (The
     authors' PyTorch file reads the global branch of M1 in both steps; their MXNet original and the
-    paper do not.)
+    paper do not, so that is not offered.) Vectors for the image serve as in `AFF`.
+
+    Cost: twice that of `MSCAM`.
 
     Args:
         in_channels: Channels of both maps.
@@ -115,7 +120,7 @@ class IAFF(nn.Module):
         self.second = MSCAM(in_channels, reduction, norm_cfg, act_cfg)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
-        """(B, C, H, W) twice -> (B, C, H, W)."""
+        """(B, C, H, W) twice, or one of them (B, C, 1, 1) -> (B, C, H, W)."""
         fused = _choose(x, y, self.first.weights(x + y))
         return _choose(x, y, self.second.weights(fused))
 

@@ -3,7 +3,14 @@
 import torch
 from torch import Tensor, nn
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, reduced_channels
+from mmattn.attention.layers import (
+    BN,
+    RELU,
+    Config,
+    ConvNormAct,
+    reduced_channels,
+    require_positive,
+)
 
 _FUSIONS = {'sum': torch.add, 'product': torch.mul}
 
@@ -47,13 +54,9 @@ class BAM(nn.Module):
         super().__init__()
         if fusion not in _FUSIONS:
             raise ValueError(f'fusion must be one of {tuple(_FUSIONS)}, got {fusion!r}')
-        for name, number in (
-            ('dilation', dilation),
-            ('channel_layers', channel_layers),
-            ('spatial_layers', spatial_layers),
-        ):
-            if number < 1:
-                raise ValueError(f'{name} must be at least 1, got {number}')
+        require_positive(
+            dilation=dilation, channel_layers=channel_layers, spatial_layers=spatial_layers
+        )
         hidden = reduced_channels(in_channels, reduction)
         self.fusion = fusion
         self.channel_branch = nn.Sequential(

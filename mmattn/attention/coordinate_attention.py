@@ -10,7 +10,7 @@ _MIN_CHANNELS = 8
 
 
 class CoordinateAttention(nn.Module):
-    """A gate per row times a gate per column: equations 4 to 8 of the paper.
+    """A gate per row times a gate per column: equations 4 to 9 of the paper.
 
     ``y[c, i, j] = x[c, i, j] * sigmoid(conv_h(f_h))[c, i] * sigmoid(conv_w(f_w))[c, j]``, f being
     the means of rows and columns after one shared conv - norm - hard swish.

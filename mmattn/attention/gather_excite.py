@@ -30,6 +30,8 @@ class GatherExcite(nn.Module):
 
     The global convolution belongs to maps of one ``size``: others are first brought to it by
     adaptive average pooling. In training its norm needs two images or more, as its map is 1 x 1.
+    (timm pads this convolution, so that each pixel is gated by another part of the map; the paper
+    does not, and that form is not offered.)
 
     Cost: at most 9 * C * H * W / 3 multiply-adds with an extent, C * H * W without, for a map as
     large as ``size``.
@@ -44,7 +46,7 @@ class GatherExcite(nn.Module):
 
     Raises:
         ValueError: An extent that is no power of two, an unknown parametrisation, a size that is
-            missing, or a reduction that leaves no channel.
+            missing or below 1, or a reduction that leaves no channel.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class GatherExcite(nn.Module):
                 f'size (height and width of the map) is needed for {parametrisation!r} with the '
                 'global extent'
             )
+        if size is not None and min((size, size) if isinstance(size, int) else size) < 1:
+            raise ValueError(f'size must be at least 1, got {size}')
         self.extent = extent
         if parametrisation == 'theta_minus':
             self.gather = _average(extent)

@@ -3,7 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, reduced_channels, start_at_zero
+from mmattn.attention.layers import (
+    BN,
+    RELU,
+    Config,
+    ConvNormAct,
+    reduced_channels,
+    require_positive,
+    start_at_zero,
+)
 
 
 class CIAU(nn.Module):
@@ -27,7 +35,8 @@ class CIAU(nn.Module):
 
     def __init__(self, in_channels: int, num_frames: int = 1, norm_cfg: Config = BN) -> None:
         super().__init__()
-        self.num_frames = _check_frames(num_frames)
+        require_positive(num_frames=num_frames)
+        self.num_frames = num_frames
         self.update = ConvNormAct(in_channels, in_channels, 1, norm_cfg)
         start_at_zero(self.update)
 
@@ -51,7 +60,8 @@ class SIAU(nn.Module):
     norm's scale starts at 0, so the module starts as the identity.
 
     The authors also feed the clip's mean into the edges; it is the same for all neighbours and
-    cancels in their softmax, so it is left out.
+    cancels in their softmax, so it is left out. The earlier IANet block, which relates all pixels
+    of maps of one fixed size, is not offered.
 
     Cost: O(B * H * W * C * K) and a graph of T * K nodes. The graph is computed in fp32 under
     autocast, since the parts are sums over all pixels.
@@ -78,8 +88,9 @@ class SIAU(nn.Module):
         if num_parts < 2:
             raise ValueError(f'num_parts must be at least 2, got {num_parts}')
         channels = reduced_channels(in_channels, 2)
+        require_positive(num_frames=num_frames)
         self.num_parts = num_parts
-        self.num_frames = _check_frames(num_frames)
+        self.num_frames = num_frames
         self.part_project = ConvNormAct(in_channels, num_parts, 1, norm_cfg)
         self.reduce = nn.Conv2d(in_channels, channels, 1)
         nn.init.kaiming_normal_(self.reduce.weight, mode='fan_out', nonlinearity='relu')
@@ -124,12 +135,6 @@ class SIAU(nn.Module):
         frames = parts.unflatten(2, (self.num_frames, self.num_parts)).mean(dim=3)
         update = self.update(torch.cat([frames, context.expand_as(frames)], dim=1))
         return update.transpose(1, 2).flatten(0, 1).unsqueeze(3)
-
-
-def _check_frames(num_frames: int) -> int:
-    if num_frames < 1:
-        raise ValueError(f'num_frames must be at least 1, got {num_frames}')
-    return num_frames
 
 
 def _clips(x: Tensor, num_frames: int) -> Tensor:

@@ -6,7 +6,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, dot_product_attention
+from mmattn.attention.layers import (
+    BN,
+    RELU,
+    Config,
+    ConvNormAct,
+    dot_product_attention,
+    require_positive,
+)
 
 
 class InterlacedSparse(nn.Module):
@@ -52,6 +59,7 @@ class InterlacedSparse(nn.Module):
             raise ValueError(
                 f'channels must be at least 1, got {channels} for in_channels={in_channels}'
             )
+        require_positive(value_channels=value_channels, out_channels=out_channels)
         if len(down_factor) != 2 or min(down_factor) < 1:
             raise ValueError(f'down_factor must be two numbers of at least 1, got {down_factor!r}')
         self.down_factor = tuple(down_factor)

@@ -4,7 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, dot_product_attention
+from mmattn.attention.layers import (
+    BN,
+    RELU,
+    Config,
+    ConvNormAct,
+    dot_product_attention,
+    require_positive,
+)
 
 
 class ObjectContext(nn.Module):
@@ -41,8 +48,7 @@ class ObjectContext(nn.Module):
             raise ValueError(
                 f'channels must be at least 1, got {channels} for in_channels={in_channels}'
             )
-        if num_regions < 1:
-            raise ValueError(f'num_regions must be at least 1, got {num_regions}')
+        require_positive(num_regions=num_regions)
         # A bias in front of the softmax over positions cancels.
         self.region_project = nn.Conv2d(in_channels, num_regions, 1, bias=False)
         self.gather = SpatialGather()
@@ -55,7 +61,10 @@ class ObjectContext(nn.Module):
 
 class SpatialGather(nn.Module):
     """Object region representations, equation 2: the mean of the pixels weighted by a softmax over
-    positions of the coarse class logits. No parameters."""
+    positions of the coarse class logits. No parameters.
+
+    Cost: B * H * W * C * K multiply-adds for K classes.
+    """
 
     def forward(self, feats: Tensor, logits: Tensor) -> Tensor:
         """(B, C, H, W) features, (B, K, H, W) coarse logits -> (B, C, K, 1) regions."""
@@ -78,6 +87,9 @@ class ObjectAttention(nn.Module):
             bilinearly (align_corners=True), as the authors do.
         norm_cfg: Normalisation of all projections.
         act_cfg: Activation of all projections.
+
+    Raises:
+        ValueError: Fewer than one channel, or a scale below 1.
     """
 
     def __init__(
@@ -91,6 +103,7 @@ class ObjectAttention(nn.Module):
     ) -> None:
         super().__init__()
         out_channels = in_channels if out_channels is None else out_channels
+        require_positive(channels=channels, out_channels=out_channels, scale=scale)
         self.channels = channels
         self.scale = scale
 

@@ -19,7 +19,7 @@ class ResidualAttention(nn.Module):
     to the sizes that the way down has met.
 
     A common re-implementation also adds the unprocessed maps to the skips and the trunk to the
-    mask; the paper does not.
+    mask; the paper does not, and that form is not offered.
 
     Cost: about 7.3 * B * H * W * C**2 multiply-adds (a ResNet bottleneck has 1.1).
 

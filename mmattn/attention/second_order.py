@@ -4,7 +4,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, build_norm
+from mmattn.attention.layers import (
+    BN,
+    RELU,
+    Config,
+    ConvNormAct,
+    build_norm,
+    require_positive,
+)
 
 _MODES = ('channel', 'spatial', 'both')
 
@@ -37,7 +44,7 @@ class GSoP(nn.Module):
         norm_cfg: Normalisation of R and of the rows of the covariance, as in mmcv.
 
     Raises:
-        ValueError: Unknown mode; channels or grid below 1.
+        ValueError: Unknown mode; channels, stride or grid below 1.
     """
 
     def __init__(
@@ -53,8 +60,7 @@ class GSoP(nn.Module):
         super().__init__()
         if mode not in _MODES:
             raise ValueError(f'mode must be one of {_MODES}, got {mode!r}')
-        if min(channels, grid) < 1:
-            raise ValueError(f'channels and grid must be 1 or more, got {channels} and {grid}')
+        require_positive(channels=channels, stride=stride, grid=grid)
         self.mode = mode
         self.grid = grid
         self.samples = grid**2 if released_centring else channels

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 
 from torch import Tensor, nn
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, reduced_channels
+from mmattn.attention.layers import (
+    BN,
+    RELU,
+    Config,
+    ConvNormAct,
+    reduced_channels,
+    require_positive,
+)
 
 
 class SKConv(nn.Module):
@@ -33,7 +40,7 @@ class SKConv(nn.Module):
 
     Raises:
         ValueError: Branches of different number, fewer than two or with even kernels, channels that
-            the groups do not divide, or a reduction beyond the channels.
+            the groups do not divide, a reduction beyond the channels, or another number below 1.
     """
 
     def __init__(
@@ -55,8 +62,11 @@ class SKConv(nn.Module):
                 'kernel_sizes and dilations must have one number for each of two branches or more, '
                 f'got {kernel_sizes} and {dilations}'
             )
-        if any(size % 2 == 0 for size in kernel_sizes):
-            raise ValueError(f'kernel_sizes must be odd, got {kernel_sizes}')
+        if any(size < 1 or size % 2 == 0 for size in kernel_sizes):
+            raise ValueError(f'kernel_sizes must be odd and positive, got {kernel_sizes}')
+        if min(dilations) < 1:
+            raise ValueError(f'dilations must be at least 1, got {dilations}')
+        require_positive(min_channels=min_channels, stride=stride, dilation=dilation)
         if groups < 1 or in_channels % groups:
             raise ValueError(f'groups must divide in_channels={in_channels}, got {groups}')
         hidden_channels = max(reduced_channels(in_channels, reduction), min_channels)

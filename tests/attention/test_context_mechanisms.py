@@ -7,6 +7,8 @@ from torch.nn import functional as F
 
 from mmattn.attention import (
     AFF,
+    AFNB,
+    APNB,
     CIAU,
     IAFF,
     MSCAM,
@@ -16,6 +18,7 @@ from mmattn.attention import (
     InterlacedSparse,
     MultiHeadSelfAttention,
     NonLocal,
+    ObjectAttention,
     ObjectContext,
 )
 
@@ -124,6 +127,14 @@ def test_equal_weights_of_a_fusion_with_gain_two_are_the_sum():
     torch.testing.assert_close(module(x, y), x + y)
 
 
+@pytest.mark.parametrize('mechanism', [AFF, IAFF])
+def test_a_global_branch_may_be_a_vector_for_the_image(mechanism):
+    module = randomised(mechanism(8))
+    local, image = torch.randn(2, 8, 5, 6), torch.randn(2, 8, 1, 1)
+    torch.testing.assert_close(module(local, image), module(local, image.expand_as(local)))
+    torch.testing.assert_close(module(image, local), module(image.expand_as(local), local))
+
+
 @pytest.mark.parametrize(
     ('make', 'level'),
     [
@@ -148,6 +159,16 @@ def test_sums_over_a_large_map_do_not_overflow_fp16(make, level):
 @pytest.mark.parametrize(
     ('make', 'words'),
     [
+        (
+            lambda: AFNB(8, 8, 4, 8, query_scales=()),
+            r'query_scales must be one or more .* got \(\)',
+        ),
+        (lambda: AFNB(8, 8, 4, 8, value_channels=0), 'value_channels must be at least 1, got 0'),
+        (lambda: APNB(8, query_scales=(0,)), 'query_scale must be at least 1, got 0'),
+        (lambda: APNB(8, key_pool_scales=(1, 0)), r'key_pool_scales .* got \(1, 0\)'),
+        (lambda: APNB(1), 'channels must be at least 1, got 0 for in_channels=1'),
+        (lambda: ObjectAttention(8, 0), 'channels must be at least 1, got 0'),
+        (lambda: ObjectAttention(8, 4, scale=0), 'scale must be at least 1, got 0'),
         (lambda: AFF(8, reduction=9), 'reduction must be .* in_channels=8, got 9'),
         (lambda: CIAU(8, num_frames=0), 'num_frames must be at least 1, got 0'),
         (lambda: DoubleAttention(3), 'channels must be at least 1, got 0 for in_channels=3'),
@@ -157,6 +178,7 @@ def test_sums_over_a_large_map_do_not_overflow_fp16(make, level):
         ),
         (lambda: IAFF(8, reduction=0), 'reduction must be .* in_channels=8, got 0'),
         (lambda: InterlacedSparse(1), 'channels must be at least 1, got 0 for in_channels=1'),
+        (lambda: InterlacedSparse(8, value_channels=0), 'value_channels must be at least 1, got 0'),
         (lambda: InterlacedSparse(8, down_factor=(8, 0)), r'down_factor .* got \(8, 0\)'),
         (lambda: MSCAM(2), 'reduction must be .* in_channels=2, got 4'),
         (lambda: MultiHeadSelfAttention(12), r'one of \[1, 2, 3, 4, 6, 12\]\), got 8'),

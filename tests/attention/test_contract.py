@@ -1,5 +1,9 @@
 """What every attention module promises, each promise tested on all of them."""
 
+import inspect
+import re
+import sys
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -134,11 +138,27 @@ IDENTITIES = [
 # These shift all scores of a softmax alike.
 CANCELLING = ['key_project.bias', 'key_conv.bias', 'conv_mask.bias']
 every_module = pytest.mark.parametrize('name', MODULES)
+every_class = pytest.mark.parametrize('mechanism', mmattn.attention.__all__)
 
 
 def test_every_exported_mechanism_is_tested_here():
     tested = {mechanism.__name__ for mechanism, _, _ in MODULES.values()}
     assert tested == set(mmattn.attention.__all__)
+
+
+@every_class
+def test_docstring_says_paper_cost_arguments_and_shapes(mechanism):
+    module = getattr(mmattn.attention, mechanism)
+    assert re.search(
+        r'https://(arxiv\.org/abs|doi\.org)/\d', sys.modules[module.__module__].__doc__
+    )
+    assert 'Cost: ' in module.__doc__
+    if '__init__' in vars(module):
+        for argument in list(inspect.signature(module).parameters):
+            assert re.search(rf'^ {{8}}([\w, ]+, )?{argument}[\w, ]*: ', module.__doc__, re.M), (
+                argument
+            )
+    assert ' -> ' in module.forward.__doc__
 
 
 def build(name: str) -> nn.Module:
@@ -164,6 +184,27 @@ def inputs(
         else torch.randn(batch, channels, *size, generator=generator)
         for channels in MODULES[name][2]
     ]
+
+
+@every_module
+@pytest.mark.parametrize('size', [(7, 9), (12, 5)])
+def test_height_width_and_channels_stay(name, size):
+    with torch.no_grad():
+        output = build(name)(*inputs(name, size=size))
+    channels = 12 if ', 4, 12' in name else 16  # the rows that name out_channels
+    assert output.shape == (2, channels, *((5, 1) if 'Gather()' in name else size))
+
+
+@every_module
+def test_two_training_steps_from_the_same_state_are_equal(name):
+    steps = []
+    for _ in range(2):
+        module = build(name).train()
+        batch = [x.requires_grad_() for x in inputs(name)]
+        output = module(*batch)
+        output.square().sum().backward()
+        steps.append([output, *(leaf.grad for leaf in [*batch, *module.parameters()])])
+    assert all(torch.equal(first, second) for first, second in zip(*steps, strict=True))
 
 
 @every_module
@@ -222,6 +263,18 @@ def test_autocast_stays_close_to_float32(name, dtype):
 
 
 @every_module
+def test_large_features_of_a_large_map_do_not_overflow_fp16(name):
+    """Sums of products of such features leave the range of fp16, the outputs do not."""
+    module = build(name)
+    level = 3 if 'dot_product' in name else 40
+    batch = [x + level for x in inputs(name, batch=1, size=(48, 64))]
+    with torch.no_grad():
+        assert module(*batch).abs().max() < torch.finfo(torch.float16).max
+        with torch.autocast('cpu', dtype=torch.float16):
+            assert module(*batch).isfinite().all()
+
+
+@every_module
 def test_a_model_cast_to_half_precision_runs(name):
     module, batch = build(name).bfloat16(), [x.bfloat16() for x in inputs(name)]
     with torch.no_grad():
@@ -230,13 +283,15 @@ def test_a_model_cast_to_half_precision_runs(name):
 
 
 @every_module
-def test_channels_last_gives_the_same_numbers(name):
+def test_channels_last_gives_the_same_numbers_in_channels_last(name):
     module, batch = build(name), inputs(name)
     with torch.no_grad():
         expected = module(*batch)
         actual = module.to(memory_format=torch.channels_last)(
             *(x.contiguous(memory_format=torch.channels_last) for x in batch)
         )
+    # The regions of SpatialGather are no map.
+    assert actual.is_contiguous(memory_format=torch.channels_last) or 'Gather()' in name
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -255,6 +310,21 @@ def test_exports(name):
         exported = torch.export.export(module, tuple(batch)).module()
         others = inputs(name, seed=5)
         torch.testing.assert_close(exported(*others), module(*others), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.slow
+@every_module
+def test_exports_to_onnx_and_runs_there(name, tmp_path):
+    onnxruntime = pytest.importorskip('onnxruntime')
+    pytest.importorskip('onnxscript')
+    module, path = build(name), tmp_path / 'module.onnx'
+    torch.onnx.export(module, tuple(inputs(name)), path, dynamo=True, verbose=False)
+    session, others = onnxruntime.InferenceSession(path), inputs(name, seed=5)
+    feed = {node.name: x.numpy() for node, x in zip(session.get_inputs(), others, strict=True)}
+    with torch.no_grad():
+        expected = module(*others)
+    actual = torch.from_numpy(session.run(None, feed)[0])
+    torch.testing.assert_close(actual, expected, atol=1e-4, rtol=1e-4)
 
 
 @every_module

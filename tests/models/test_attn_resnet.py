@@ -1,5 +1,7 @@
 """AttnResNet beside mmseg's ResNet, and each place that attention can take in it."""
 
+import re
+
 import pytest
 import torch
 from mmengine.config import ConfigDict
@@ -104,7 +106,10 @@ def test_published_weights_with_a_mechanism_that_starts_as_the_identity(cfg, dep
     network = build(depth=depth, plugins=[dict(cfg=cfg, position='after_conv2')])
     network.init_weights()
     missing, unexpected = network.load_state_dict(plain.state_dict(), strict=False)
-    assert missing and not unexpected
+    assert not unexpected
+    # What is missing is the plugin's, one in each block.
+    assert missing and all(re.match(r'layer\d\.\d\.(?!conv|bn|downsample)', key) for key in missing)
+    assert len({key.split('.')[2] for key in missing}) == 1
     network.eval()
     with torch.no_grad():
         expected, actual = plain(images()), network(images())
