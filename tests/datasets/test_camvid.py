@@ -1,13 +1,18 @@
 """CamVidDataset on real frames, through MMSegmentation's own registry and transforms."""
 
 import shutil
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from mmseg.registry import DATASETS
 
 import mmattn.datasets  # noqa: F401  registers
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 
 
 def build(root, split='train'):
@@ -39,6 +44,16 @@ def test_class_indices_mean_what_the_names_say(camvid_dir):
     assert np.mean(rows['sky']) < 120 and np.mean(rows['road']) > 220
     assert len(classes) == len(dataset.metainfo['palette']) == 11
     assert dataset.metainfo['palette'][classes.index('car')] == [64, 0, 128]
+
+
+def test_class_weights_of_the_cpu_benchmark_follow_from_its_labels(camvid_dir):
+    recipe = '_base_/recipes/r18-d8_1xb8-1200it_camvid-180x240.py'
+    weights = np.array(Config.fromfile(CONFIGS / recipe).loss.class_weight)
+    labels = (cv2.imread(str(path), 0) for path in (camvid_dir / 'labels/train').glob('*.png'))
+    pixels = sum(np.bincount(label.ravel(), minlength=256)[:11] for label in labels)
+    share = pixels / pixels.sum()
+    expected = 1 / np.log(1.1 + share)
+    np.testing.assert_allclose(weights, expected / (share @ expected), atol=0.01)
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.jpg'])
