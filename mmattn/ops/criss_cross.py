@@ -21,9 +21,9 @@ def criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     One softmax runs over the H + W - 1 pixels of the cross (the pixel itself counts once); scores
     are plain dot products, not scaled, as in the paper.
 
-    Runs as a compiled kernel where there is one for the device and dtype, which saves nothing for
-    the backward pass beyond its inputs, its output and one number a pixel; otherwise, and in ONNX
-    export, as `composed_criss_cross_attention`. `python -m mmattn.ops` tells which.
+    Runs as a compiled kernel where there is one for the device and dtype, which for the backward
+    pass keeps its inputs, one number a pixel and on CUDA its output; otherwise, and in ONNX export,
+    as `composed_criss_cross_attention`. `python -m mmattn.ops` tells which.
 
     Cost: B * H * W * (H + W) scores, where full self-attention has B * (H * W)**2.
 

@@ -12,8 +12,9 @@
 namespace mmattn {
 namespace {
 
-constexpr int64_t kBlock = 64;   // channels at a time
-constexpr int64_t kGrain = 256;  // pixels that are worth a thread
+constexpr int64_t kBlock = 64;            // channels at a time, of a large image
+constexpr int64_t kBlockValues = 1 << 18;  // of a small image, as many as make so many values
+constexpr int64_t kGrain = 256;            // pixels that are worth a thread
 
 struct Size {
   int64_t height;
@@ -140,10 +141,14 @@ void probabilities_to_score_gradients(const Maps& probs, const Maps& grads) {
   });
 }
 
+int64_t block_of(Size size, int64_t channels) {
+  return std::min(channels, std::max(kBlock, kBlockValues / size.pixels()));
+}
+
 template <typename Body>
-void for_channel_blocks(int64_t channels, const Body& body) {
-  for (int64_t begin = 0; begin < channels; begin += kBlock)
-    body(begin, std::min(kBlock, channels - begin));
+void for_channel_blocks(int64_t channels, int64_t block, const Body& body) {
+  for (int64_t begin = 0; begin < channels; begin += block)
+    body(begin, std::min(block, channels - begin));
 }
 
 TensorOptions accumulate_options(const Tensor& x) {
@@ -160,14 +165,14 @@ std::tuple<Tensor, Tensor> criss_cross_attention_cpu(const Tensor& query_, const
   const Tensor log_sum_exp =
       at::empty({batch, size.height, size.width}, accumulate_options(value));
   const Maps maps(size, value.options());
-  const int64_t block = std::max(key_channels, std::min(kBlock, channels));
-  const Scratch first(size, block, value.options()), second(size, block, value.options());
-  const Scratch third(size, std::min(kBlock, channels), value.options());
+  const int64_t block = block_of(size, channels), widest = std::max(key_channels, block);
+  const Scratch first(size, widest, value.options()), second(size, widest, value.options());
+  const Scratch third(size, block, value.options());
   for (int64_t b = 0; b < batch; ++b) {
     accumulate_products(maps, pixels_of(query[b], 0, key_channels, first),
                         pixels_of(key[b], 0, key_channels, second), false);
     scores_to_probabilities(maps, log_sum_exp[b]);
-    for_channel_blocks(channels, [&](int64_t begin, int64_t n) {
+    for_channel_blocks(channels, block, [&](int64_t begin, int64_t n) {
       gather(maps, false, pixels_of(value[b], begin, n, first), out[b].narrow(0, begin, n), second,
              third);
     });
@@ -185,14 +190,14 @@ std::tuple<Tensor, Tensor, Tensor> criss_cross_attention_backward_cpu(
   const Tensor grad_query = at::empty_like(query), grad_key = at::empty_like(key);
   const Tensor grad_value = at::empty_like(value);
   const Maps probs(size, value.options()), grads(size, accumulate_options(value));
-  const int64_t block = std::max(key_channels, std::min(kBlock, channels));
-  const Scratch first(size, block, value.options()), second(size, block, value.options());
-  const Scratch third(size, block, value.options());
+  const int64_t block = block_of(size, channels), widest = std::max(key_channels, block);
+  const Scratch first(size, widest, value.options()), second(size, widest, value.options());
+  const Scratch third(size, widest, value.options());
   for (int64_t b = 0; b < batch; ++b) {
     accumulate_products(probs, pixels_of(query[b], 0, key_channels, first),
                         pixels_of(key[b], 0, key_channels, second), false);
     scores_to_probabilities(probs);
-    for_channel_blocks(channels, [&](int64_t begin, int64_t n) {
+    for_channel_blocks(channels, block, [&](int64_t begin, int64_t n) {
       const Tensor grad_pixels = pixels_of(grad_out[b], begin, n, first);
       accumulate_products(grads, grad_pixels, pixels_of(value[b], begin, n, second), begin > 0);
       gather(probs, true, grad_pixels, grad_value[b].narrow(0, begin, n), second, third);
