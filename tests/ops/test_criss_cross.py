@@ -1,5 +1,6 @@
 """The op, compiled and composed of PyTorch's operators, against its definition."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -66,6 +67,11 @@ def errors(attend, args: tuple[Tensor, ...], exact: list[Tensor], grad_out: Tens
     """Root mean square errors of the output and the three gradients."""
     results = forward_and_gradients(attend, args, grad_out)
     return [(x - y).pow(2).mean().sqrt().item() for x, y in zip(results, exact, strict=True)]
+
+
+@pytest.mark.skipif(os.environ.get('MMATTN_WITH_OPS') != '1', reason='kernels are optional here')
+def test_kernels_that_were_demanded_are_there():
+    assert 'cpu' in EXTENSION.devices, EXTENSION.problem
 
 
 @each_implementation

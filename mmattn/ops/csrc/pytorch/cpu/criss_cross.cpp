@@ -24,7 +24,7 @@ struct Size {
 };
 
 // Memory for one pixel-major map of up to `channels` channels, allocated once: fresh pages for every
-// block would cost more than the arithmetic on them.
+// block take time of their own.
 class Scratch {
  public:
   Scratch(Size size, int64_t channels, const TensorOptions& options)
