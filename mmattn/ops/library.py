@@ -34,7 +34,7 @@ def _like(x: Tensor) -> Tensor:
 @torch.library.register_fake(NAME)
 def _(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
     batch, _, height, width = value.shape
-    dtype = torch.float64 if value.dtype == torch.float64 else torch.float32
+    dtype = torch.float64 if value.device.type == 'cpu' else torch.float32
     return _like(value), value.new_empty((batch, height, width), dtype=dtype)
 
 

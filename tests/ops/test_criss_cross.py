@@ -178,6 +178,29 @@ def test_runs_twice_with_the_same_bits():
 
 
 @needs_kernel
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16], ids=str)
+def test_kernel_reads_no_memory_that_it_has_not_written(dtype, monkeypatch):
+    args = tensors(18, 35, dtype, channels=(3, 150))
+    expected = forward_and_gradients(criss_cross_attention, args, args[2])
+    monkeypatch.setattr(torch.utils.deterministic, 'fill_uninitialized_memory', True)
+    torch.use_deterministic_algorithms(True)  # from now on fresh memory is NaN
+    try:
+        assert torch.empty(1, dtype=dtype).isnan()
+        results = forward_and_gradients(criss_cross_attention, args, args[2])
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert all(torch.equal(a, b) for a, b in zip(results, expected, strict=True))
+
+
+@needs_kernel
+def test_runs_in_inference_mode():
+    args = tensors(40, 40, torch.float32, channels=(8, 64))
+    with torch.inference_mode():
+        out = criss_cross_attention(*args)
+    torch.testing.assert_close(out, criss_cross_attention(*args))
+
+
+@needs_kernel
 @pytest.mark.parametrize('layout', [LAYOUTS['channels_last'], LAYOUTS['transposed'], Tensor.clone])
 @pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16], ids=str)
 def test_passes_opcheck(layout, dtype):

@@ -1,7 +1,8 @@
 // Loops of the CPU criss-cross attention over raw memory, without torch; the matrix products are ATen's.
 //
-// Feature maps are "pixels" here: (height, width, channels) in memory. The scores of pixel (y, x) stand
-// in two maps: those of its row in row_map[y][x][0..width), of its column in column_map[x][y][0..height).
+// A line is a row or a column of an image. Packed lines are dense: [line][pixel][channel], or
+// [line][channel][pixel] where the channels of a pixel do not lie side by side in the tensor. Weights
+// are [line][pixel][pixel]: of each pixel of a line, for all pixels of that line.
 #ifndef MMATTN_CRISS_CROSS_CPU_KERNEL_HPP
 #define MMATTN_CRISS_CROSS_CPU_KERNEL_HPP
 
@@ -54,6 +55,19 @@ MMATTN_SIMD_CLONES void convert(const T* from, U* to, int64_t n) {
   for (int64_t i = 0; i < n; ++i) to[i] = static_cast<U>(from[i]);
 }
 
+// sum <- keep * sum + x, for arrays, where each element has its factor.
+template <typename T, typename A>
+MMATTN_SIMD_CLONES void blend(const T* x, T* sum, const A* keep, int64_t n) {
+  for (int64_t i = 0; i < n; ++i)
+    sum[i] = static_cast<T>(keep[i] * static_cast<A>(sum[i]) + static_cast<A>(x[i]));
+}
+
+template <typename T, typename A>
+MMATTN_SIMD_CLONES void blend(const T* x, T* sum, A keep, int64_t n) {
+  for (int64_t i = 0; i < n; ++i)
+    sum[i] = static_cast<T>(keep * static_cast<A>(sum[i]) + static_cast<A>(x[i]));
+}
+
 template <typename A>
 MMATTN_SIMD_CLONES A largest(const A* x, int64_t n) {
   A result = -std::numeric_limits<A>::infinity();
@@ -74,130 +88,223 @@ MMATTN_SIMD_CLONES A exponentiate(A* x, int64_t n, A shift) {
   return sum;
 }
 
+// x <- exp(x - high - low), at most 1.
+template <typename A>
+MMATTN_SIMD_CLONES void exponentiate_at_most_one(A* x, int64_t n, A high, A low) {
+  for (int64_t i = 0; i < n; ++i) {
+    const A shifted = (x[i] - high) - low;
+    x[i] = exp_of_negative(shifted < 0 ? shifted : 0);
+  }
+}
+
 template <typename A>
 MMATTN_SIMD_CLONES void multiply(A* x, int64_t n, A factor) {
   for (int64_t i = 0; i < n; ++i) x[i] *= factor;
 }
 
-template <typename A>
-MMATTN_SIMD_CLONES A dot(const A* x, const A* y, int64_t n) {
+// y <- (x - shift) * y
+template <typename T, typename A>
+MMATTN_SIMD_CLONES void multiply_shifted(const T* x, T* y, int64_t n, A shift) {
+  for (int64_t i = 0; i < n; ++i)
+    y[i] = static_cast<T>(static_cast<A>(y[i]) * (static_cast<A>(x[i]) - shift));
+}
+
+template <typename T, typename A>
+MMATTN_SIMD_CLONES A dot(const T* x, const T* y, int64_t n) {
   A sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; ++i) sum += x[i] * y[i];
+  for (int64_t i = 0; i < n; ++i) sum += static_cast<A>(x[i]) * static_cast<A>(y[i]);
   return sum;
 }
 
-// y <- (x - shift) * y
-template <typename A>
-MMATTN_SIMD_CLONES void multiply_shifted(const A* x, A* y, int64_t n, A shift) {
-  for (int64_t i = 0; i < n; ++i) y[i] *= x[i] - shift;
-}
-
-// The cross of one pixel in the two maps: its column first, then its row, as one vector.
-template <typename T>
-struct Cross {
-  T* column;
-  T* row;
-  int64_t height;
-  int64_t width;
-
-  Cross(T* column_map, T* row_map, int64_t height, int64_t width, int64_t pixel)
-      : column(column_map + ((pixel % width) * height + pixel / width) * height),
-        row(row_map + pixel * width),
-        height(height),
-        width(width) {}
-
-  void load(accumulate_t<T>* cross) const {
-    convert(column, cross, height);
-    convert(row, cross + height, width);
-  }
-
-  void store(const accumulate_t<T>* cross) const {
-    convert(cross, column, height);
-    convert(cross + height, row, width);
-  }
+// How lines lie in a tensor, in elements.
+struct Strides {
+  int64_t line;
+  int64_t pixel;
+  int64_t channel;
 };
 
-// Scores become probabilities, in place, for the pixels [begin, end); writes their log-sum-exps where
-// log_sum_exp is not null. The backward pass calls it too: exp(score - log_sum_exp) would be off by the
-// rounding of a large log-sum-exp, and the whole cross is at hand.
-template <typename T>
-void softmax_of_crosses(T* column_map, T* row_map, accumulate_t<T>* log_sum_exp, int64_t height,
-                        int64_t width, int64_t begin, int64_t end) {
-  using A = accumulate_t<T>;
-  const int64_t n = height + width;
-  std::vector<A> cross(n);
-  for (int64_t pixel = begin; pixel < end; ++pixel) {
-    const Cross<T> place(column_map, row_map, height, width, pixel);
-    place.load(cross.data());
-    cross[pixel / width] = -std::numeric_limits<A>::infinity();  // the pixel itself is in its row
-    const A shift = largest(cross.data(), n);
-    const A sum = exponentiate(cross.data(), n, shift);
-    multiply(cross.data(), n, 1 / sum);
-    place.store(cross.data());
-    if (log_sum_exp != nullptr) log_sum_exp[pixel] = shift + std::log(sum);
-  }
-}
-
-// Probabilities become gradients of the scores, in place, given the gradients of the probabilities.
-template <typename T>
-void softmax_backward_of_crosses(T* column_probs, T* row_probs, const accumulate_t<T>* column_grads,
-                                 const accumulate_t<T>* row_grads, int64_t height, int64_t width,
-                                 int64_t begin, int64_t end) {
-  using A = accumulate_t<T>;
-  const int64_t n = height + width;
-  std::vector<A> probs(n), grads(n);
-  for (int64_t pixel = begin; pixel < end; ++pixel) {
-    const Cross<T> place(column_probs, row_probs, height, width, pixel);
-    place.load(probs.data());
-    Cross<const A>(column_grads, row_grads, height, width, pixel).load(grads.data());
-    multiply_shifted(grads.data(), probs.data(), n, dot(probs.data(), grads.data(), n));
-    place.store(probs.data());
-  }
-}
+struct Extent {
+  int64_t lines;
+  int64_t pixels;    // of a line
+  int64_t channels;
+};
 
 constexpr int64_t kTile = 16;  // one cache line of floats
 
-// (channels, n pixels) with `plane` elements from channel to channel -> (n, channels), for the pixels
-// [begin, end).
+// body(channel, first line, lines, first pixel, pixels) for tiles of lines and pixels: for tensors in
+// which neither channels nor pixels, but the lines lie side by side.
+template <typename Body>
+void for_tiles(const Extent& extent, const Body& body) {
+  for (int64_t channel = 0; channel < extent.channels; ++channel)
+    for (int64_t pixel = 0; pixel < extent.pixels; pixel += kTile)
+      for (int64_t line = 0; line < extent.lines; line += kTile)
+        body(channel, line, std::min(kTile, extent.lines - line), pixel,
+             std::min(kTile, extent.pixels - pixel));
+}
+
 template <typename T>
-void planes_to_pixels(const T* planes, int64_t plane, T* pixels, int64_t channels, int64_t begin,
-                      int64_t end) {
-  for (int64_t p0 = begin; p0 < end; p0 += kTile) {
-    const int64_t p1 = std::min(p0 + kTile, end);
-    for (int64_t c0 = 0; c0 < channels; c0 += kTile) {
-      const int64_t c1 = std::min(c0 + kTile, channels);
-      for (int64_t p = p0; p < p1; ++p)
-        for (int64_t c = c0; c < c1; ++c) pixels[p * channels + c] = planes[c * plane + p];
-    }
+void pack(const T* from, const Strides& strides, T* to, const Extent& extent) {
+  const auto [lines, pixels, channels] = extent;
+  if (strides.channel == 1) {
+    for (int64_t l = 0; l < lines; ++l)
+      for (int64_t p = 0; p < pixels; ++p)
+        std::copy_n(from + l * strides.line + p * strides.pixel, channels,
+                    to + (l * pixels + p) * channels);
+  } else if (strides.pixel == 1) {
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t l = 0; l < lines; ++l)
+        std::copy_n(from + c * strides.channel + l * strides.line, pixels,
+                    to + (l * channels + c) * pixels);
+  } else {
+    for_tiles(extent, [&](int64_t c, int64_t l0, int64_t nl, int64_t p0, int64_t np) {
+      const T* source = from + c * strides.channel + l0 * strides.line + p0 * strides.pixel;
+      for (int64_t p = 0; p < np; ++p) __builtin_prefetch(source + strides.channel + p * strides.pixel);
+      T* target = to + (l0 * channels + c) * pixels + p0;
+      for (int64_t l = 0; l < nl; ++l)
+        for (int64_t p = 0; p < np; ++p)
+          target[l * channels * pixels + p] = source[l * strides.line + p * strides.pixel];
+    });
   }
 }
 
-// out[y][x][c] = from_rows[y][x][c] + from_columns[x][y][c] for the rows [begin, end) of the image;
-// out has any pixel and channel strides, the other two are contiguous.
+// Packed lines into a tensor.
 template <typename T>
-void sum_of_directions(const T* from_rows, const T* from_columns, T* out, int64_t pixel_stride,
-                       int64_t channel_stride, int64_t channels, int64_t height, int64_t width,
-                       int64_t begin, int64_t end) {
-  using A = accumulate_t<T>;
-  T tile[kTile][kTile];
-  for (int64_t y = begin; y < end; ++y) {
-    for (int64_t x0 = 0; x0 < width; x0 += kTile) {
-      const int64_t nx = std::min(kTile, width - x0);
-      for (int64_t c0 = 0; c0 < channels; c0 += kTile) {
-        const int64_t nc = std::min(kTile, channels - c0);
-        for (int64_t x = 0; x < nx; ++x) {
-          const T* row = from_rows + (y * width + x0 + x) * channels + c0;
-          const T* column = from_columns + ((x0 + x) * height + y) * channels + c0;
-          for (int64_t c = 0; c < nc; ++c)
-            tile[x][c] = static_cast<T>(static_cast<A>(row[c]) + static_cast<A>(column[c]));
-        }
-        T* corner = out + (y * width + x0) * pixel_stride + c0 * channel_stride;
-        for (int64_t c = 0; c < nc; ++c)
-          for (int64_t x = 0; x < nx; ++x) corner[x * pixel_stride + c * channel_stride] = tile[x][c];
-      }
-    }
+void unpack(const T* from, T* to, const Strides& strides, const Extent& extent) {
+  const auto [lines, pixels, channels] = extent;
+  if (strides.channel == 1) {
+    for (int64_t l = 0; l < lines; ++l)
+      for (int64_t p = 0; p < pixels; ++p)
+        std::copy_n(from + (l * pixels + p) * channels, channels,
+                    to + l * strides.line + p * strides.pixel);
+  } else {
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t l = 0; l < lines; ++l)
+        for (int64_t p = 0; p < pixels; ++p)
+          to[c * strides.channel + l * strides.line + p * strides.pixel] =
+              from[(l * channels + c) * pixels + p];
   }
+}
+
+// tensor <- keep * tensor + packed lines; keep is [line][pixel].
+template <typename T>
+void unpack_onto(const T* from, T* to, const Strides& strides, const Extent& extent,
+                 const accumulate_t<T>* keep) {
+  using A = accumulate_t<T>;
+  const auto [lines, pixels, channels] = extent;
+  if (strides.channel == 1) {
+    for (int64_t l = 0; l < lines; ++l)
+      for (int64_t p = 0; p < pixels; ++p)
+        blend(from + (l * pixels + p) * channels, to + l * strides.line + p * strides.pixel,
+              keep[l * pixels + p], channels);
+  } else if (strides.pixel == 1) {
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t l = 0; l < lines; ++l)
+        blend(from + (l * channels + c) * pixels, to + c * strides.channel + l * strides.line,
+              keep + l * pixels, pixels);
+  } else {
+    for_tiles(extent, [&](int64_t c, int64_t l0, int64_t nl, int64_t p0, int64_t np) {
+      T* target = to + c * strides.channel + l0 * strides.line + p0 * strides.pixel;
+      const T* source = from + (l0 * channels + c) * pixels + p0;
+      for (int64_t p = 0; p < np; ++p) __builtin_prefetch(target + strides.channel + p * strides.pixel);
+      for (int64_t p = 0; p < np; ++p)
+        for (int64_t l = 0; l < nl; ++l) {
+          T& sum = target[l * strides.line + p * strides.pixel];
+          sum = static_cast<T>(keep[(l0 + l) * pixels + p0 + p] * static_cast<A>(sum) +
+                               static_cast<A>(source[l * channels * pixels + p]));
+        }
+    });
+  }
+}
+
+// sums[line][pixel] <- sums (unless first) + the dot product of the pixel's weights in two maps.
+template <typename T>
+void add_dots(const T* x, const T* y, accumulate_t<T>* sums, const Strides& strides, bool first,
+              int64_t lines, int64_t pixels) {
+  using A = accumulate_t<T>;
+  for (int64_t l = 0; l < lines; ++l)
+    for (int64_t p = 0; p < pixels; ++p) {
+      const int64_t place = (l * pixels + p) * pixels;
+      A& sum = sums[l * strides.line + p * strides.pixel];
+      sum = (first ? 0 : sum) + dot<T, A>(x + place, y + place, pixels);
+    }
+}
+
+// Scores of rows become probabilities over the row, in place, and their log-sum-exp is written.
+template <typename T>
+void softmax_of_rows(T* weights, double* log_sum_exp, const Strides& strides, int64_t lines,
+                     int64_t pixels) {
+  using A = accumulate_t<T>;
+  std::vector<A> line(pixels);
+  for (int64_t l = 0; l < lines; ++l)
+    for (int64_t p = 0; p < pixels; ++p) {
+      T* place = weights + (l * pixels + p) * pixels;
+      convert(place, line.data(), pixels);
+      const A shift = largest(line.data(), pixels);
+      const A sum = exponentiate(line.data(), pixels, shift);
+      multiply(line.data(), pixels, 1 / sum);
+      convert(line.data(), place, pixels);
+      log_sum_exp[l * strides.line + p * strides.pixel] = shift + std::log(double(sum));
+    }
+}
+
+// Scores of columns become probabilities over the cross, whose row has the log-sum-exp given; that
+// becomes the one of the cross, and keep[line][pixel] the row's share of the probability. A pixel is
+// left out of its column: it is in its row.
+template <typename T>
+void softmax_of_columns(T* weights, double* log_sum_exp, const Strides& strides,
+                        accumulate_t<T>* keep, int64_t lines, int64_t pixels) {
+  using A = accumulate_t<T>;
+  std::vector<A> line(pixels);
+  for (int64_t l = 0; l < lines; ++l)
+    for (int64_t p = 0; p < pixels; ++p) {
+      T* place = weights + (l * pixels + p) * pixels;
+      convert(place, line.data(), pixels);
+      line[p] = -std::numeric_limits<A>::infinity();
+      const A shift = largest(line.data(), pixels);
+      const A sum = exponentiate(line.data(), pixels, shift);
+      double& total = log_sum_exp[l * strides.line + p * strides.pixel];
+      // The column's sum in units of the row's, or the other way round: whichever is below 1.
+      const double column = shift + std::log(double(sum)), gap = column - total;
+      const double smaller = std::exp(-std::abs(gap));
+      const double share = (gap > 0 ? 1 : smaller) / (1 + smaller);
+      total = std::max(total, column) + std::log1p(smaller);
+      keep[l * pixels + p] = static_cast<A>(gap > 0 ? smaller / (1 + smaller) : 1 / (1 + smaller));
+      multiply(line.data(), pixels, static_cast<A>(share / sum));
+      convert(line.data(), place, pixels);
+    }
+}
+
+// Scores become probabilities over the cross, in place, given its log-sum-exp.
+template <typename T>
+void probabilities(T* weights, const double* log_sum_exp, const Strides& strides, bool columns,
+                   int64_t lines, int64_t pixels) {
+  using A = accumulate_t<T>;
+  std::vector<A> line(pixels);
+  for (int64_t l = 0; l < lines; ++l)
+    for (int64_t p = 0; p < pixels; ++p) {
+      T* place = weights + (l * pixels + p) * pixels;
+      convert(place, line.data(), pixels);
+      if (columns) line[p] = -std::numeric_limits<A>::infinity();
+      // In one float a log-sum-exp in the hundreds would cost the probabilities four digits.
+      const double exact = log_sum_exp[l * strides.line + p * strides.pixel];
+      const A high = static_cast<A>(exact);
+      exponentiate_at_most_one(line.data(), pixels, high, static_cast<A>(exact - high));
+      convert(line.data(), place, pixels);
+    }
+}
+
+// Probabilities become gradients of the scores, in place, given the gradients of the probabilities
+// and delta, the sum of their products over the cross.
+template <typename T>
+void score_gradients(T* weights, const T* grads, const accumulate_t<T>* delta,
+                     const Strides& strides, int64_t lines, int64_t pixels) {
+  for (int64_t l = 0; l < lines; ++l)
+    for (int64_t p = 0; p < pixels; ++p) {
+      const int64_t place = (l * pixels + p) * pixels;
+      multiply_shifted(grads + place, weights + place, pixels,
+                       delta[l * strides.line + p * strides.pixel]);
+    }
 }
 
 }  // namespace mmattn

@@ -1,10 +1,13 @@
-// Criss-cross attention on the CPU. Pixel-major maps make every row and every column of an image a
-// matrix that ATen's batched products take as it is (a leading dimension, no copy); channel-major inputs
-// are brought to that form a block of channels at a time, in scratch memory that every block reuses.
+// Criss-cross attention on the CPU: a pass over the rows of the images, then one over their columns,
+// a strip of lines at a time, whose scores, weights and channels stay in a thread's scratch memory. The
+// rows' results are written, the columns' added. The batched products are ATen's.
 #include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 
 #include <algorithm>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "../../common/cpu/criss_cross_cpu_kernel.hpp"
 #include "pytorch_cpp_helper.hpp"
@@ -12,201 +15,335 @@
 namespace mmattn {
 namespace {
 
-constexpr int64_t kBlock = 64;            // channels at a time, of a large image
-constexpr int64_t kBlockValues = 1 << 18;  // of a small image, as many as make so many values
-constexpr int64_t kGrain = 256;            // pixels that are worth a thread
+constexpr int64_t kLines = 16;       // of a strip: they fill a cache line where they lie side by side
+constexpr int64_t kGrain = 1 << 13;  // values that are worth a thread
 
-struct Size {
-  int64_t height;
-  int64_t width;
+Tensor dense(const Tensor& x) {
+  return x.is_contiguous() || x.is_contiguous(MemoryFormat::ChannelsLast) ? x : x.contiguous();
+}
 
-  int64_t pixels() const { return height * width; }
-};
+// Adjacent rows or columns of one image of a (B, C, H, W) tensor.
+struct Strip {
+  bool columns;
+  int64_t image, first, lines, pixels;
 
-// Memory for one pixel-major map of up to `channels` channels, allocated once: fresh pages for every
-// block take time of their own.
-class Scratch {
- public:
-  Scratch(Size size, int64_t channels, const TensorOptions& options)
-      : size_(size), memory_(at::empty({size.pixels() * channels}, options)) {}
-
-  Tensor rows(int64_t n) const { return view(size_.height, size_.width, n); }
-  Tensor columns(int64_t n) const { return view(size_.width, size_.height, n); }
-
- private:
-  Tensor view(int64_t lines, int64_t pixels, int64_t n) const {
-    return memory_.narrow(0, 0, lines * pixels * n).view({lines, pixels, n});
+  Strides strides(const Tensor& x) const {
+    return {x.stride(columns ? 3 : 2), x.stride(columns ? 2 : 3), x.stride(1)};
   }
 
-  Size size_;
+  // Where the strip begins in a channel of a tensor, to read and to write.
+  template <typename T>
+  const T* in(const Tensor& x, int64_t channel = 0) const {
+    return x.const_data_ptr<T>() + offset(x, channel);
+  }
+
+  template <typename T>
+  T* into(const Tensor& x, int64_t channel = 0) const {
+    return x.mutable_data_ptr<T>() + offset(x, channel);
+  }
+
+  int64_t offset(const Tensor& x, int64_t channel) const {
+    return image * x.stride(0) + channel * x.stride(1) + first * strides(x).line;
+  }
+};
+
+int64_t divide_up(int64_t x, int64_t y) { return (x + y - 1) / y; }
+
+template <typename T>
+int64_t bytes(int64_t n) {
+  constexpr int64_t kAlignment = 64;
+  return divide_up(n * sizeof(T), kAlignment) * kAlignment;
+}
+
+// Memory of one thread for one strip. A copy hands out the same memory again.
+class Scratch {
+ public:
+  explicit Scratch(char* next) : next_(next) {}
+
+  template <typename T>
+  T* take(int64_t n) {
+    return reinterpret_cast<T*>(std::exchange(next_, next_ + bytes<T>(n)));
+  }
+
+  template <typename T>
+  Tensor take(int64_t a, int64_t b, int64_t c) {
+    return at::from_blob(take<T>(a * b * c), {a, b, c}, c10::CppTypeToScalarType<T>::value);
+  }
+
+ private:
+  char* next_;
+};
+
+// The rows or the columns of all images of a (B, C, H, W) tensor.
+class Direction {
+ public:
+  Direction(const Tensor& x, bool columns)
+      : columns_(columns),
+        channels_(x.size(1)),
+        batch_(x.size(0)),
+        lines_(x.size(columns ? 3 : 2)),
+        pixels_(x.size(columns ? 2 : 3)) {
+    grain_ = std::max<int64_t>(1, kGrain / (pixels_ * channels_));
+    threads_ = std::min<int64_t>(at::get_num_threads(), divide_up(batch_ * lines_, grain_));
+    strip_ = std::min({kLines, lines_, divide_up(batch_ * lines_, threads_)});
+  }
+
+  int64_t pixels() const { return pixels_; }
+  int64_t lines_of_strip() const { return strip_; }
+
+  // body(strip, scratch of so many bytes), in parallel.
+  template <typename Body>
+  void for_strips(int64_t scratch_bytes, const Body& body) const {
+    const Tensor memory = at::empty({threads_ * scratch_bytes}, at::kByte);
+    auto* const slots = reinterpret_cast<char*>(memory.mutable_data_ptr<uint8_t>());
+    at::parallel_for(0, batch_ * lines_, grain_, [&](int64_t begin, int64_t end) {
+      // The modes of the calling thread (inference, autograd) are not those of the others.
+      const at::AutoDispatchBelowADInplaceOrView guard;
+      for (int64_t line = begin; line < end;) {
+        const int64_t image = line / lines_, first = line % lines_;
+        const int64_t n = std::min({strip_, end - line, lines_ - first});
+        body(Strip{columns_, image, first, n, pixels_},
+             Scratch(slots + at::get_thread_num() * scratch_bytes));
+        line += n;
+      }
+    });
+  }
+
+ private:
+  bool columns_;
+  int64_t channels_, batch_, lines_, pixels_, grain_, threads_, strip_;
+};
+
+// Channels of a strip as a dense tensor.
+template <typename T>
+class Packed {
+ public:
+  // Not filled; in the order that is the nearest to the one of `like`.
+  Packed(const Strip& strip, const Tensor& like, int64_t channels, Scratch& scratch)
+      : strip_(strip),
+        extent_{strip.lines, strip.pixels, channels},
+        channel_major_(strip.strides(like).channel != 1),
+        memory_(channel_major_ ? scratch.take<T>(strip.lines, channels, strip.pixels)
+                               : scratch.take<T>(strip.lines, strip.pixels, channels)) {}
+
+  // Channels [first, first + channels) of a tensor.
+  Packed(const Strip& strip, const Tensor& from, int64_t first, int64_t channels, Scratch& scratch)
+      : Packed(strip, from, channels, scratch) {
+    pack(strip.in<T>(from, first), strip.strides(from), memory_.template mutable_data_ptr<T>(),
+         extent_);
+  }
+
+  int64_t channels() const { return extent_.channels; }
+
+  // (lines, pixels, channels)
+  Tensor pixels() const { return channel_major_ ? memory_.transpose(1, 2) : memory_; }
+
+  // The pixels of every line become weights @ those of `from`.
+  void fill(const Tensor& weights, const Packed& from) {
+    if (channel_major_)
+      at::bmm_out(memory_, from.pixels().transpose(1, 2), weights.transpose(1, 2));
+    else
+      at::bmm_out(memory_, weights, from.pixels());
+  }
+
+  // Into channels [first, ...) of a tensor: written, or added to `keep` times what is there.
+  void store(const Tensor& to, int64_t first, const accumulate_t<T>* keep) const {
+    const T* memory = memory_.template const_data_ptr<T>();
+    T* target = strip_.into<T>(to, first);
+    if (keep == nullptr)
+      unpack(memory, target, strip_.strides(to), extent_);
+    else
+      unpack_onto(memory, target, strip_.strides(to), extent_, keep);
+  }
+
+ private:
+  Strip strip_;
+  Extent extent_;
+  bool channel_major_;
   Tensor memory_;
 };
 
-Tensor as_image_batch(const Tensor& x) {
-  const bool dense = x.is_contiguous() || x.is_contiguous(MemoryFormat::ChannelsLast);
-  return dense ? x : x.contiguous();
+// The products over the channels of all pairs of pixels of a line, (lines, pixels, pixels).
+template <typename T>
+void multiply_pairs(const Packed<T>& left, const Packed<T>& right, Tensor& pairs) {
+  at::bmm_out(pairs, left.pixels(), right.pixels().transpose(1, 2));
 }
 
-// Channels [begin, begin + n) of a (C, H, W) image as (H, W, n): a view where the channels of a pixel
-// lie side by side, else a copy in the scratch memory.
-Tensor pixels_of(const Tensor& image, int64_t begin, int64_t n, const Scratch& scratch) {
-  const Tensor block = image.narrow(0, begin, n);
-  const Tensor view = block.permute({1, 2, 0});
-  if (view.stride(2) == 1) return view;
-  const Tensor pixels = scratch.rows(n);
-  AT_DISPATCH_FLOATING_TYPES_AND2(kHalf, kBFloat16, image.scalar_type(), "planes_to_pixels", [&] {
-    const auto* from = block.const_data_ptr<scalar_t>();
-    auto* to = pixels.mutable_data_ptr<scalar_t>();
-    at::parallel_for(0, view.size(0) * view.size(1), kGrain, [&](int64_t first, int64_t last) {
-      planes_to_pixels(from, block.stride(0), to, n, first, last);
-    });
-  });
-  return pixels;
+// Stores weights @ from, for the pixels of every line.
+template <typename T>
+void gather(const Strip& strip, const Tensor& weights, const Packed<T>& from, const Tensor& to,
+            int64_t first_channel, const accumulate_t<T>* keep, Scratch scratch) {
+  Packed<T> out(strip, to, from.channels(), scratch);
+  out.fill(weights, from);
+  out.store(to, first_channel, keep);
 }
 
-// Scores, probabilities or their gradients of one image, for its rows and for its columns.
-struct Maps {
-  Tensor row;     // (H, W, W)
-  Tensor column;  // (W, H, H)
-
-  Maps(Size size, const TensorOptions& options)
-      : row(at::empty({size.height, size.width, size.width}, options)),
-        column(at::empty({size.width, size.height, size.height}, options)) {}
-};
-
-// map <- map * keep + left @ right
-void accumulate_product(const Tensor& map, const Tensor& left, const Tensor& right, bool keep) {
-  if (map.scalar_type() == left.scalar_type())
-    map.baddbmm_(left, right, keep ? 1 : 0);
-  else if (keep)
-    map.add_(at::bmm(left, right));
-  else
-    map.copy_(at::bmm(left, right));
+// Channels of the values at a time. Partial sums of 16-bit products would be rounded once more.
+template <typename T>
+int64_t channel_block(int64_t channels) {
+  constexpr int64_t kChannels = 128;
+  return sizeof(T) == 2 ? channels : std::min(channels, kChannels);
 }
 
-// Products over the channels of two (H, W, n) pixel maps, for all pairs in a row and in a column.
-void accumulate_products(const Maps& maps, const Tensor& left, const Tensor& right, bool keep) {
-  accumulate_product(maps.row, left, right.transpose(1, 2), keep);
-  accumulate_product(maps.column, left.transpose(0, 1), right.permute({1, 2, 0}), keep);
-}
-
-// out[p] = sum over the cross of p of map[p, p'] * pixels[p'] (transposed: map[p', p]), where out is a
-// block of channels of a (C, H, W) image.
-void gather(const Maps& maps, bool transposed, const Tensor& pixels, const Tensor& out,
-            const Scratch& row_scratch, const Scratch& column_scratch) {
-  const int64_t height = pixels.size(0), width = pixels.size(1), channels = pixels.size(2);
-  Tensor from_rows = row_scratch.rows(channels), from_columns = column_scratch.columns(channels);
-  at::bmm_out(from_rows, transposed ? maps.row.transpose(1, 2) : maps.row, pixels);
-  at::bmm_out(from_columns, transposed ? maps.column.transpose(1, 2) : maps.column,
-              pixels.transpose(0, 1));
-  const int64_t pixel_stride = out.stride(2), grain = std::max<int64_t>(1, kGrain / width);
-  AT_DISPATCH_FLOATING_TYPES_AND2(kHalf, kBFloat16, out.scalar_type(), "sum_of_directions", [&] {
-    const auto* rows = from_rows.const_data_ptr<scalar_t>();
-    const auto* columns = from_columns.const_data_ptr<scalar_t>();
-    auto* to = out.mutable_data_ptr<scalar_t>();
-    at::parallel_for(0, height, grain, [&](int64_t first, int64_t last) {
-      sum_of_directions(rows, columns, to, pixel_stride, out.stride(0), channels, height, width, first,
-                        last);
-    });
-  });
-}
-
-// body(a zero of the maps' scalar type, first pixel, last pixel), in parallel over the image.
-template <typename Body>
-void for_pixels(const Maps& maps, const Body& body) {
-  const int64_t pixels = maps.row.size(0) * maps.row.size(1);
-  AT_DISPATCH_FLOATING_TYPES_AND2(kHalf, kBFloat16, maps.row.scalar_type(), "criss_cross_cpu", [&] {
-    at::parallel_for(0, pixels, kGrain,
-                     [&](int64_t first, int64_t last) { body(scalar_t(0), first, last); });
-  });
-}
-
-void scores_to_probabilities(const Maps& maps, const Tensor& log_sum_exp = {}) {
-  for_pixels(maps, [&](auto zero, int64_t first, int64_t last) {
-    using T = decltype(zero);
-    using A = accumulate_t<T>;
-    A* lse = log_sum_exp.defined() ? log_sum_exp.mutable_data_ptr<A>() : nullptr;
-    softmax_of_crosses(maps.column.mutable_data_ptr<T>(), maps.row.mutable_data_ptr<T>(), lse,
-                       maps.row.size(0), maps.row.size(1), first, last);
-  });
-}
-
-void probabilities_to_score_gradients(const Maps& probs, const Maps& grads) {
-  for_pixels(probs, [&](auto zero, int64_t first, int64_t last) {
-    using T = decltype(zero);
-    using A = accumulate_t<T>;
-    softmax_backward_of_crosses(probs.column.mutable_data_ptr<T>(), probs.row.mutable_data_ptr<T>(),
-                                grads.column.const_data_ptr<A>(), grads.row.const_data_ptr<A>(),
-                                probs.row.size(0), probs.row.size(1), first, last);
-  });
-}
-
-int64_t block_of(Size size, int64_t channels) {
-  return std::min(channels, std::max(kBlock, kBlockValues / size.pixels()));
-}
-
-template <typename Body>
-void for_channel_blocks(int64_t channels, int64_t block, const Body& body) {
+template <typename T, typename Body>
+void for_channel_blocks(int64_t channels, const Body& body) {
+  const int64_t block = channel_block<T>(channels);
   for (int64_t begin = 0; begin < channels; begin += block)
     body(begin, std::min(block, channels - begin));
 }
 
-TensorOptions accumulate_options(const Tensor& x) {
-  return x.options().dtype(x.scalar_type() == kDouble ? kDouble : kFloat);
+template <typename T>
+void forward(const Direction& direction, const Tensor& query, const Tensor& key,
+             const Tensor& value, const Tensor& out, const Tensor& log_sum_exp) {
+  using A = accumulate_t<T>;
+  const int64_t key_channels = key.size(1), channels = value.size(1), pixels = direction.pixels();
+  const int64_t n = direction.lines_of_strip() * pixels;
+  const int64_t widest = std::max(key_channels, channel_block<T>(channels));
+  const int64_t scratch_bytes = bytes<T>(n * pixels) + bytes<A>(n) + 2 * bytes<T>(n * widest);
+  direction.for_strips(scratch_bytes, [&](const Strip& strip, Scratch scratch) {
+    Tensor weights = scratch.take<T>(strip.lines, pixels, pixels);
+    A* const keep = strip.columns ? scratch.take<A>(strip.lines * pixels) : nullptr;
+    {
+      Scratch rest = scratch;
+      const Packed<T> queries(strip, query, 0, key_channels, rest);
+      multiply_pairs(queries, Packed<T>(strip, key, 0, key_channels, rest), weights);
+    }
+    auto* const probs = weights.mutable_data_ptr<T>();
+    auto* const lse = strip.into<double>(log_sum_exp);
+    if (strip.columns)
+      softmax_of_columns(probs, lse, strip.strides(log_sum_exp), keep, strip.lines, pixels);
+    else
+      softmax_of_rows(probs, lse, strip.strides(log_sum_exp), strip.lines, pixels);
+    for_channel_blocks<T>(channels, [&](int64_t begin, int64_t size) {
+      Scratch rest = scratch;
+      const Packed<T> values(strip, value, begin, size, rest);
+      gather(strip, weights, values, out, begin, keep, rest);
+    });
+  });
 }
 
-std::tuple<Tensor, Tensor> criss_cross_attention_cpu(const Tensor& query_, const Tensor& key_,
-                                                     const Tensor& value_) {
-  const Tensor query = as_image_batch(query_), key = as_image_batch(key_);
-  const Tensor value = as_image_batch(value_);
-  const int64_t batch = value.size(0), key_channels = key.size(1), channels = value.size(1);
-  const Size size{value.size(2), value.size(3)};
-  const Tensor out = at::empty_like(value);
-  const Tensor log_sum_exp =
-      at::empty({batch, size.height, size.width}, accumulate_options(value));
-  const Maps maps(size, value.options());
-  const int64_t block = block_of(size, channels), widest = std::max(key_channels, block);
-  const Scratch first(size, widest, value.options()), second(size, widest, value.options());
-  const Scratch third(size, block, value.options());
-  for (int64_t b = 0; b < batch; ++b) {
-    accumulate_products(maps, pixels_of(query[b], 0, key_channels, first),
-                        pixels_of(key[b], 0, key_channels, second), false);
-    scores_to_probabilities(maps, log_sum_exp[b]);
-    for_channel_blocks(channels, block, [&](int64_t begin, int64_t n) {
-      gather(maps, false, pixels_of(value[b], begin, n, first), out[b].narrow(0, begin, n), second,
-             third);
+// The gradients of the scores need delta, the sum over the cross of probability times its gradient.
+// Hence three passes: over the rows, whose gradients of the probabilities are kept, over the columns,
+// and over the rows again. With delta as the dot product of output and its gradient two would do, but
+// 16-bit outputs made the errors of grad_query and grad_key a fifth larger.
+template <typename T>
+class Backward {
+ public:
+  Backward(const Tensor& grad_out, const Tensor& query, const Tensor& key, const Tensor& value,
+           const Tensor& log_sum_exp)
+      : grad_out_(grad_out),
+        query_(query),
+        key_(key),
+        value_(value),
+        log_sum_exp_(log_sum_exp),
+        grad_query_(at::empty_like(query)),
+        grad_key_(at::empty_like(key)),
+        grad_value_(at::empty_like(value)),
+        delta_(at::empty(log_sum_exp.sizes(), c10::CppTypeToScalarType<A>::value)),
+        ones_(kLines * std::max(value.size(2), value.size(3)), 1) {}
+
+  std::tuple<Tensor, Tensor, Tensor> run() {
+    const Direction rows(value_, false), columns(value_, true);
+    const int64_t height = value_.size(2), width = value_.size(3);
+    const bool has_columns = height > 1;  // without: a pixel itself is in its row
+    const Tensor row_grads = at::empty({value_.size(0) * height, width, width}, value_.options());
+    const auto grads_of = [&](const Strip& strip) {
+      return row_grads.narrow(0, strip.image * height + strip.first, strip.lines);
+    };
+    rows.for_strips(scratch_bytes(rows), [&](const Strip& strip, Scratch scratch) {
+      const Weights weights(*this, strip, scratch);
+      of_value(strip, weights.probs, grads_of(strip), scratch);
     });
+    if (has_columns)
+      columns.for_strips(scratch_bytes(columns), [&](const Strip& strip, Scratch scratch) {
+        const Weights weights(*this, strip, scratch);
+        const Tensor grads = scratch.take<T>(strip.lines, strip.pixels, strip.pixels);
+        of_value(strip, weights.probs, grads, scratch);
+        of_query_and_key(strip, weights, grads, nullptr, scratch);
+      });
+    rows.for_strips(scratch_bytes(rows), [&](const Strip& strip, Scratch scratch) {
+      of_query_and_key(strip, Weights(*this, strip, scratch), grads_of(strip),
+                       has_columns ? ones_.data() : nullptr, scratch);
+    });
+    return {grad_query_, grad_key_, grad_value_};
   }
-  return {out, log_sum_exp};
+
+ private:
+  using A = accumulate_t<T>;
+
+  // The probabilities of a strip and what they are made of.
+  struct Weights {
+    Packed<T> queries, keys;
+    Tensor probs;
+
+    Weights(const Backward& op, const Strip& strip, Scratch& scratch)
+        : queries(strip, op.query_, 0, op.query_.size(1), scratch),
+          keys(strip, op.key_, 0, op.key_.size(1), scratch),
+          probs(scratch.take<T>(strip.lines, strip.pixels, strip.pixels)) {
+      multiply_pairs(queries, keys, probs);
+      probabilities(probs.mutable_data_ptr<T>(), strip.in<double>(op.log_sum_exp_),
+                    strip.strides(op.log_sum_exp_), strip.columns, strip.lines, strip.pixels);
+    }
+  };
+
+  int64_t scratch_bytes(const Direction& direction) const {
+    const int64_t n = direction.lines_of_strip() * direction.pixels();
+    const int64_t block = channel_block<T>(value_.size(1)), key_channels = key_.size(1);
+    return 2 * bytes<T>(n * direction.pixels()) + 2 * bytes<T>(n * key_channels) +
+           std::max(3 * bytes<T>(n * block), bytes<T>(n * key_channels));
+  }
+
+  // The gradients of the values and of the probabilities, and the strip's part of delta.
+  void of_value(const Strip& strip, const Tensor& probs, Tensor grads, Scratch scratch) {
+    for_channel_blocks<T>(value_.size(1), [&](int64_t begin, int64_t size) {
+      Scratch rest = scratch;
+      const Packed<T> grad_outs(strip, grad_out_, begin, size, rest);
+      const Packed<T> values(strip, value_, begin, size, rest);
+      grads.baddbmm_(grad_outs.pixels(), values.pixels().transpose(1, 2), begin == 0 ? 0 : 1);
+      gather(strip, probs.transpose(1, 2), grad_outs, grad_value_, begin,
+             strip.columns ? ones_.data() : nullptr, rest);
+    });
+    add_dots(probs.const_data_ptr<T>(), grads.const_data_ptr<T>(), strip.into<A>(delta_),
+             strip.strides(delta_), !strip.columns, strip.lines, strip.pixels);
+  }
+
+  void of_query_and_key(const Strip& strip, const Weights& weights, const Tensor& grads,
+                        const A* keep, const Scratch& scratch) {
+    score_gradients(weights.probs.template mutable_data_ptr<T>(), grads.const_data_ptr<T>(),
+                    strip.in<A>(delta_), strip.strides(delta_), strip.lines, strip.pixels);
+    gather(strip, weights.probs, weights.keys, grad_query_, 0, keep, scratch);
+    gather(strip, weights.probs.transpose(1, 2), weights.queries, grad_key_, 0, keep, scratch);
+  }
+
+  Tensor grad_out_, query_, key_, value_, log_sum_exp_, grad_query_, grad_key_, grad_value_, delta_;
+  std::vector<A> ones_;
+};
+
+std::tuple<Tensor, Tensor> criss_cross_attention_cpu(const Tensor& query, const Tensor& key,
+                                                     const Tensor& value) {
+  const Tensor q = dense(query), k = dense(key), v = dense(value);
+  const Tensor out = at::empty_like(v);
+  const Tensor log_sum_exp =
+      at::empty({v.size(0), 1, v.size(2), v.size(3)}, v.options().dtype(kDouble));
+  AT_DISPATCH_FLOATING_TYPES_AND2(kHalf, kBFloat16, v.scalar_type(), "criss_cross_attention", [&] {
+    forward<scalar_t>(Direction(v, false), q, k, v, out, log_sum_exp);
+    // Images of height 1 have no columns: a pixel itself is in its row.
+    if (v.size(2) > 1) forward<scalar_t>(Direction(v, true), q, k, v, out, log_sum_exp);
+  });
+  return {out, log_sum_exp.squeeze(1)};
 }
 
 std::tuple<Tensor, Tensor, Tensor> criss_cross_attention_backward_cpu(
-    const Tensor& grad_out_, const Tensor& query_, const Tensor& key_, const Tensor& value_,
-    const Tensor& /*out*/, const Tensor& /*log_sum_exp*/) {
-  const Tensor grad_out = as_image_batch(grad_out_), value = as_image_batch(value_);
-  const Tensor query = as_image_batch(query_), key = as_image_batch(key_);
-  const int64_t batch = value.size(0), key_channels = key.size(1), channels = value.size(1);
-  const Size size{value.size(2), value.size(3)};
-  const Tensor grad_query = at::empty_like(query), grad_key = at::empty_like(key);
-  const Tensor grad_value = at::empty_like(value);
-  const Maps probs(size, value.options()), grads(size, accumulate_options(value));
-  const int64_t block = block_of(size, channels), widest = std::max(key_channels, block);
-  const Scratch first(size, widest, value.options()), second(size, widest, value.options());
-  const Scratch third(size, widest, value.options());
-  for (int64_t b = 0; b < batch; ++b) {
-    accumulate_products(probs, pixels_of(query[b], 0, key_channels, first),
-                        pixels_of(key[b], 0, key_channels, second), false);
-    scores_to_probabilities(probs);
-    for_channel_blocks(channels, block, [&](int64_t begin, int64_t n) {
-      const Tensor grad_pixels = pixels_of(grad_out[b], begin, n, first);
-      accumulate_products(grads, grad_pixels, pixels_of(value[b], begin, n, second), begin > 0);
-      gather(probs, true, grad_pixels, grad_value[b].narrow(0, begin, n), second, third);
-    });
-    probabilities_to_score_gradients(probs, grads);
-    gather(probs, false, pixels_of(key[b], 0, key_channels, first), grad_query[b], second, third);
-    gather(probs, true, pixels_of(query[b], 0, key_channels, first), grad_key[b], second, third);
-  }
-  return {grad_query, grad_key, grad_value};
+    const Tensor& grad_out, const Tensor& query, const Tensor& key, const Tensor& value,
+    const Tensor& /*out*/, const Tensor& log_sum_exp) {
+  std::tuple<Tensor, Tensor, Tensor> grads;
+  const at::ScalarType dtype = value.scalar_type();
+  AT_DISPATCH_FLOATING_TYPES_AND2(kHalf, kBFloat16, dtype, "criss_cross_attention_backward", [&] {
+    grads = Backward<scalar_t>(dense(grad_out), dense(query), dense(key), dense(value),
+                               log_sum_exp.contiguous().unsqueeze(1))
+                .run();
+  });
+  return grads;
 }
 
 }  // namespace
