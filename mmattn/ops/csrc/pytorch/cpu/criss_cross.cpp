@@ -225,7 +225,7 @@ void forward(const Direction& direction, const Tensor& query, const Tensor& key,
 // The gradients of the scores need delta, the sum over the cross of probability times its gradient.
 // Hence three passes: over the rows, whose gradients of the probabilities are kept, over the columns,
 // and over the rows again. With delta as the dot product of output and its gradient two would do, but
-// 16-bit outputs made the errors of grad_query and grad_key a fifth larger.
+// 16-bit outputs made the errors of grad_query and grad_key up to a quarter larger.
 template <typename T>
 class Backward {
  public:
