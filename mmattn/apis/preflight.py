@@ -15,6 +15,8 @@ from mmattn.files import check_writable
 
 RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 
+STARTED_BY = {'pytorch': 'torchrun --nproc_per_node N', 'slurm': 'srun', 'mpi': 'mpirun'}
+
 
 def is_first_process(launcher: str) -> bool:
     """True in the one process of several that looks, asks and prints for all.
@@ -22,6 +24,33 @@ def is_first_process(launcher: str) -> bool:
     The launcher's own number: mmengine does not know it before it has built its runner.
     """
     return launcher == 'none' or os.environ.get(RANKS[launcher], '0') == '0'
+
+
+def set_launcher(cfg: Config, launcher: str) -> None:
+    """Make a config run in the processes that the launcher has started.
+
+    On CPUs they talk by gloo; mmengine's own set-up is for GPUs.
+
+    Raises:
+        UserError: They were not started by that launcher, or the launcher needs GPUs.
+    """
+    cfg.launcher = launcher
+    if launcher == 'none':
+        return
+    if RANKS[launcher] not in os.environ:
+        raise UserError(
+            f'--launcher {launcher} finds no {RANKS[launcher]} in the environment: start the tool '
+            f'by {STARTED_BY[launcher]}, or leave --launcher out for one process'
+        )
+    if not on_cpu():
+        return
+    if launcher != 'pytorch':
+        raise UserError(f'--launcher {launcher} needs GPUs; on CPUs use torchrun and pytorch')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    wrapper = {'find_unused_parameters': cfg.get('find_unused_parameters', False)}
+    wrapper |= {'broadcast_buffers': False, **(cfg.get('model_wrapper_cfg') or {})}
+    cfg.model_wrapper_cfg = {'type': 'CPUDistributedDataParallel', **wrapper}
 
 
 def set_work_dir(cfg: Config, folder: str | Path) -> Path:
@@ -46,14 +75,19 @@ def check_data(cfg: Config, loaders: list[str], mode: str) -> None:
             check_dataset(cfg[name].dataset, min(heads.values()), mode)
 
 
-def _classes_of_heads(model: dict) -> Iterator[tuple[str, int]]:
+def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
+    """The settings of the heads of a model, with their places in the config."""
     for key in ('decode_head', 'auxiliary_head'):
         heads = model.get(key) or []
         several = isinstance(heads, list | tuple)
         for index, head in enumerate(heads if several else [heads]):
-            if head.get('num_classes') is not None:
-                place = f'model.{key}.{index}' if several else f'model.{key}'
-                yield f'{place}.num_classes', head['num_classes']
+            yield (f'model.{key}.{index}' if several else f'model.{key}'), head
+
+
+def _classes_of_heads(model: dict) -> Iterator[tuple[str, int]]:
+    for place, head in heads_of(model):
+        if head.get('num_classes') is not None:
+            yield f'{place}.num_classes', head['num_classes']
 
 
 def _check_classes(place: str, count: int, loader: str, dataset_cfg: dict) -> None:

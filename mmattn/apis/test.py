@@ -9,7 +9,7 @@ from mmengine.runner import Runner
 
 from mmattn.apis.checkpoint import check_checkpoint
 from mmattn.apis.config import explain_settings, load_config, require_keys
-from mmattn.apis.preflight import check_data, is_first_process, set_work_dir
+from mmattn.apis.preflight import check_data, is_first_process, set_launcher, set_work_dir
 from mmattn.engine.save_predictions_hook import SavePredictionsHook
 from mmattn.errors import UserError
 from mmattn.files import write_atomically
@@ -48,7 +48,7 @@ def test(
     """
     cfg = load_config(config, cfg_options)
     require_keys(cfg, config, 'model', 'test_dataloader', 'test_evaluator', 'test_cfg')
-    cfg.launcher = launcher
+    set_launcher(cfg, launcher)
     set_work_dir(cfg, work_dir or Path('work_dirs', Path(config).stem, 'test'))
     hooks = [SavePredictionsHook(out)] if out else []
     hooks += [PredictionPanelHook(show_dir)] if show_dir else []

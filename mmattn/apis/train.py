@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from mmattn.apis.checkpoint import check_checkpoint, latest_checkpoint, run_checkpoints
 from mmattn.apis.config import explain_settings, load_config, require_keys
 from mmattn.apis.preflight import check_data as check_data_sets
-from mmattn.apis.preflight import is_first_process, on_cpu, set_work_dir
+from mmattn.apis.preflight import heads_of, is_first_process, on_cpu, set_launcher, set_work_dir
 from mmattn.apis.pretrained import drop_pretrained, fetch_pretrained
 from mmattn.engine import DropStoredConfigHook
 from mmattn.engine.curve_hook import curve_path, scalar_files
@@ -92,7 +92,7 @@ def train(
     """
     cfg = load_config(config, cfg_options)
     require_keys(cfg, config, 'model', 'train_dataloader', 'optim_wrapper', 'train_cfg')
-    cfg.launcher = launcher
+    set_launcher(cfg, launcher)
     folder = Path('work_dirs', Path(config).stem)
     folder = set_work_dir(cfg, work_dir or cfg.get('work_dir') or folder)
     if amp:
@@ -127,7 +127,7 @@ def train(
         runner.train_loop, runner.val_loop  # noqa: B018  built here, to explain their errors
     if resume:
         runner.register_hook(DropStoredConfigHook())
-    with _explain_labels():
+    with _explain_labels(), _explain_channels(cfg.model):
         runner.train()
     return _result(Path(config), runner)
 
@@ -156,6 +156,27 @@ def _explain_labels() -> Iterator[None]:
         raise UserError(
             f'a label file of the training data holds the value {found[1]} (as the data set loads '
             'it), which is no class of the heads: --check-data full names the file'
+        ) from error
+
+
+@contextmanager
+def _explain_channels(model: Config) -> Iterator[None]:
+    """Tell of heads that do not fit their backbone, which the first forward pass shows."""
+    try:
+        yield
+    except RuntimeError as error:
+        found = re.search(r'to have (\d+) channels, but got (\d+) channels instead', str(error))
+        if not found:
+            raise
+        expected, got = map(int, found.groups())
+        heads = ', '.join(
+            f'{place}.in_channels={head.in_channels}'
+            for place, head in heads_of(model)
+            if head.get('in_channels')
+        )
+        raise UserError(
+            f'a convolution takes {expected} channels and gets {got}; the config has {heads}, '
+            'which must be the channels of the feature maps that in_index chooses from the backbone'
         ) from error
 
 

@@ -7,6 +7,7 @@ enable_safe_checkpoints()
 from mmattn.engine.atomic_backend import AtomicLocalBackend  # noqa: E402
 from mmattn.engine.autocast_optim_wrapper import AutocastOptimWrapper  # noqa: E402
 from mmattn.engine.channels_last_hook import ChannelsLastHook  # noqa: E402
+from mmattn.engine.cpu_distributed import CPUDistributedDataParallel  # noqa: E402
 from mmattn.engine.curve_hook import CurveHook  # noqa: E402
 from mmattn.engine.drop_stored_config_hook import DropStoredConfigHook  # noqa: E402
 from mmattn.engine.progress_hook import ProgressHook  # noqa: E402
@@ -16,6 +17,7 @@ from mmattn.engine.save_predictions_hook import SavePredictionsHook  # noqa: E40
 __all__ = [
     'AtomicLocalBackend',
     'AutocastOptimWrapper',
+    'CPUDistributedDataParallel',
     'ChannelsLastHook',
     'CurveHook',
     'DropStoredConfigHook',

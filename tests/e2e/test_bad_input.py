@@ -33,6 +33,13 @@ from .conftest import CONFIG
             '--cfg-options model.pretrained=None',
             id='weights that cannot be fetched',
         ),
+        pytest.param(
+            (CONFIG,),
+            ('model.decode_head.in_channels=48',),
+            'takes 48 channels and gets 64; the config has model.decode_head.in_channels=48, '
+            'model.auxiliary_head.in_channels=32',
+            id='head that does not fit the backbone',
+        ),
         pytest.param((CONFIG, '--resume'), (), 'nothing to resume', id='nothing to resume'),
     ],
 )

@@ -1,0 +1,55 @@
+"""The tools as several processes on the CPU, through torchrun."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from mmattn.apis.checkpoint import latest_checkpoint
+
+from .conftest import CONFIG, REPO
+
+
+@pytest.fixture
+def run_three(command, environment):
+    """Run a tool as three processes, a number that does not divide the 16 validation images."""
+
+    def run_three(*args, options: tuple[str, ...] = ()) -> str:
+        torchrun = [sys.executable, '-m', 'torch.distributed.run', '--standalone']
+        call = command(*args, '--launcher', 'pytorch', options=options)[1:]
+        result = subprocess.run(
+            [*torchrun, '--nproc_per_node', '3', *call],
+            capture_output=True,
+            text=True,
+            cwd=REPO,
+            timeout=600,
+            env={**environment, 'CUDA_VISIBLE_DEVICES': '', 'OMP_NUM_THREADS': '1'},
+        )
+        assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+        return result.stdout
+
+    return run_three
+
+
+@pytest.mark.slow
+def test_processes_train_resume_and_evaluate_as_one(run_three, run, tmp_path):
+    call = ('train.py', CONFIG, '--work-dir', tmp_path, '--seed', '1')
+    options = ('model.backbone.norm_cfg.type=SyncBN',)
+    printed = run_three(*call, options=(*options, 'train_cfg.max_iters=2'))
+    assert printed.count('Training is done') == 1
+    printed = run_three(*call, '--resume', options=(*options, 'train_cfg.max_iters=4'))
+    assert re.search(r'Iter\(train\) \[3/4\]', printed)
+    assert not re.search(r'Iter\(train\) \[1/4\]', printed)
+
+    checkpoint = latest_checkpoint(tmp_path)
+    reports = []
+    for name, run_test in (('three', run_three), ('one', run)):
+        out = tmp_path / name
+        run_test('test.py', CONFIG, checkpoint, '--work-dir', tmp_path / 'work', '--out', out)
+        assert len(list(out.glob('*.png'))) == 16
+        reports.append(json.loads((out / 'metrics.json').read_text())['metrics'])
+    assert reports[0] == reports[1]
+    last = re.search(r'mIoU +last (\S+),', printed)[1]
+    assert f'{reports[0]["mIoU"]:.2f}' == last
