@@ -104,7 +104,11 @@ def interleaved(jobs: dict[str, Callable[[], object]], device: str, budget: floa
 
 
 def peak_memory(job: Callable[[], object], device: str) -> int:
-    """Bytes allocated at the peak beyond what was there before and what the job returns."""
+    """Bytes allocated at the peak beyond what was there before and what the job returns.
+
+    On the CPU those that the calling thread allocates: all but the small scratchpads of the 16-bit
+    products of other threads.
+    """
     if device == 'cuda':
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()

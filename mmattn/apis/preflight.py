@@ -50,7 +50,9 @@ def set_launcher(cfg: Config, launcher: str) -> None:
         torch.distributed.init_process_group('gloo')
     wrapper = {'find_unused_parameters': cfg.get('find_unused_parameters', False)}
     wrapper |= {'broadcast_buffers': False, **(cfg.get('model_wrapper_cfg') or {})}
-    cfg.model_wrapper_cfg = {'type': 'CPUDistributedDataParallel', **wrapper}
+    if wrapper.get('type') in (None, 'MMDistributedDataParallel'):
+        wrapper['type'] = 'CPUDistributedDataParallel'
+    cfg.model_wrapper_cfg = wrapper
 
 
 def set_work_dir(cfg: Config, folder: str | Path) -> Path:

@@ -164,7 +164,7 @@ class AFNB(nn.Module):
 class APNB(nn.Module):
     """Asymmetric pyramid non-local block: self-attention with pooled keys and values.
 
-    ``bottleneck([sum of the stages, x])``; key and query share their projection (section 3.2).
+    ``bottleneck([sum of the stages, x])``; key and query share their projection.
 
     Cost: 110 * H * W scores for each stage, and 2 * H * W * in_channels * out_channels
     multiply-adds of the bottleneck.

@@ -6,7 +6,7 @@ from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, reduced_chann
 
 
 class MSCAM(nn.Module):
-    """Multi-scale channel attention, equations 3 and 4 of the paper.
+    """Multi-scale channel attention, equations 2 and 3 of the paper.
 
     ``y = x * M(x)``, ``M(x) = sigmoid(local(x) + global(mean of x))``: two bottlenecks of 1x1
     convolutions, one for every pixel and one for the image.
@@ -52,7 +52,7 @@ class MSCAM(nn.Module):
 
 
 class AFF(nn.Module):
-    """Fusion of two maps by attention, equation 5: a soft choice between them at every value.
+    """Fusion of two maps by attention, equation 4: a soft choice between them at every value.
 
     ``gain * (M(x + y) * x + (1 - M(x + y)) * y)``, M as in `MSCAM`. It replaces a sum: of shortcut
     and residual, of two levels of a pyramid, of a local branch and a global one. One of the two may
@@ -90,7 +90,7 @@ class AFF(nn.Module):
 
 
 class IAFF(nn.Module):
-    """Iterative fusion, equations 6 and 7: the map that M sees is itself fused by attention.
+    """Iterative fusion, equations 4 and 5: the map that M sees is itself fused by attention.
 
     ``z = M1(x + y) * x + (1 - M1(x + y)) * y``, output ``M2(z) * x + (1 - M2(z)) * y``. (The
     authors' PyTorch file reads the global branch of M1 in both steps; their MXNet original and the

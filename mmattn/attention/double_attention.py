@@ -8,7 +8,7 @@ _DISTRIBUTIONS = {'channels': 1, 'positions': 2}
 
 
 class DoubleAttention(nn.Module):
-    """Gather global descriptors by second-order pooling, then distribute them (equation 9).
+    """Gather global descriptors by second-order pooling, then distribute them.
 
     ``y = x + W(G softmax(r(x)))``, ``G = f(x) softmax(g(x))^T``: each of the ``channels``
     descriptors in G is a mean of the features f(x) weighted by one softmax over positions.

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 
 class ECA(nn.Module):
-    """Efficient channel attention, equations 7 and 12 of the paper.
+    """Efficient channel attention, equations 8 and 12 of the paper.
 
     ``y = x * sigmoid(w * mean(x))``: one convolution of k weights along the channels, which share
     it. k grows with the channels, as the odd number next to (log2(C) + 1) / 2.

@@ -23,7 +23,7 @@ _METHODS = [f'{kind}{count}' for kind in _FREQUENCIES for count in _COUNTS]
 
 
 class FCA(nn.Module):
-    """Multi-spectral channel attention, equations 10 to 13 of the paper.
+    """Multi-spectral channel attention.
 
     ``y = x * sigmoid(W2 relu(W1 f))``, f holding for each channel one coefficient of the discrete
     cosine transform of its map; the channels are split evenly among the frequencies. With the

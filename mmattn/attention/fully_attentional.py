@@ -7,7 +7,7 @@ from mmattn.ops.modules import Scale
 
 
 class FullyAttentional(nn.Module):
-    """Channel attention that keeps the position: section 3.2 of the paper.
+    """Channel attention that keeps the position: the paper's "Fully Attentional Block".
 
     In every column, channels attend to channels, their keys being the map averaged over the columns
     (and projected); likewise in every row; ``y = conv(gamma * (columns + rows) + x)``. gamma starts

@@ -60,7 +60,7 @@ class ObjectContext(nn.Module):
 
 
 class SpatialGather(nn.Module):
-    """Object region representations, equation 2: the mean of the pixels weighted by a softmax over
+    """Object region representations, equation 4: the mean of the pixels weighted by a softmax over
     positions of the coarse class logits. No parameters.
 
     Cost: B * H * W * C * K multiply-adds for K classes.
@@ -73,7 +73,7 @@ class SpatialGather(nn.Module):
 
 
 class ObjectAttention(nn.Module):
-    """Pixels attend to the object regions, equations 3 and 4, and are fused with them.
+    """Pixels attend to the object regions, equations 3 and 5, and are fused with them.
 
     ``bottleneck([out(softmax(q(x)^T k(r) / sqrt(channels)) v(r)), x])``.
 

@@ -7,7 +7,7 @@ _MODES = ('parallel', 'sequential')
 
 
 class PolarizedSelfAttention(nn.Module):
-    """Channel gate and spatial gate, each collapsing the other dimension fully: equations 4 and 5.
+    """Channel gate and spatial gate, each collapsing the other dimension fully.
 
     ``A_ch = sigmoid(norm(Wz Wv (x . softmax(Wq x))))``, softmax over positions, and
     ``A_sp = sigmoid(softmax(Wq avg(x)) . Wv x)``, softmax over channels. Then

@@ -8,10 +8,10 @@ from torch.nn import functional as F
 class ShuffleAttention(nn.Module):
     """Half of each group of channels is gated per channel, the other half per position.
 
-    ``y = shuffle([x1 * sigmoid(w1 * avg(x1) + b1), x2 * sigmoid(w2 * gn(x2) + b2)])``, equations 1
-    to 4 of the paper. The weights are shared by the groups; the shuffle interleaves the two halves
-    of all channels. w1 and w2 start at 0, b1 and b2 at 1: every gate starts at sigmoid(1) = 0.73,
-    but the shuffle changes the order of the channels from the start.
+    ``y = shuffle([x1 * sigmoid(w1 * avg(x1) + b1), x2 * sigmoid(w2 * gn(x2) + b2)])``. The weights
+    are shared by the groups; the shuffle interleaves the two halves of all channels. w1 and w2
+    start at 0, b1 and b2 at 1: every gate starts at sigmoid(1) = 0.73, but the shuffle changes the
+    order of the channels from the start.
 
     Cost: O(B * C * H * W), 3 * in_channels / groups parameters.
 

@@ -36,7 +36,10 @@ def run_three(command, environment):
 @pytest.mark.slow
 def test_processes_train_resume_and_evaluate_as_one(run_three, run, tmp_path):
     call = ('train.py', CONFIG, '--work-dir', tmp_path, '--seed', '1')
-    options = ('model.backbone.norm_cfg.type=SyncBN',)
+    options = (
+        'model.backbone.norm_cfg.type=SyncBN',
+        'model_wrapper_cfg.type=MMDistributedDataParallel',
+    )
     printed = run_three(*call, options=(*options, 'train_cfg.max_iters=2'))
     assert printed.count('Training is done') == 1
     printed = run_three(*call, '--resume', options=(*options, 'train_cfg.max_iters=4'))

@@ -109,11 +109,11 @@ def test_adversarial_scores(attend, change):
 @needs_kernel
 @pytest.mark.parametrize(
     ('size', 'channels', 'batch'),
-    [((97, 97), (8, 64), 1), ((65, 129), (8, 70), 1), ((33, 20), (80, 150), 2)],
+    [((97, 97), (8, 64), 1), ((65, 129), (8, 70), 1), ((33, 20), (150, 140), 2)],
 )
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64], ids=str)
 def test_kernel_equals_the_composition_in_float64(size, channels, batch, dtype):
-    """Also where channels do not fill a block, and where queries are wider than one."""
+    """Also where channels do not fill a block, and where queries are wider than values."""
     args = tensors(*size, channels=channels, batch=batch)
     grad_out = torch.randn(args[2].shape, generator=torch.Generator().manual_seed(1)).double()
     exact = forward_and_gradients(composed_criss_cross_attention, args, grad_out)
@@ -168,13 +168,62 @@ def test_gradients(attend, size):
 
 
 @needs_kernel
-def test_runs_twice_with_the_same_bits():
+def test_gives_the_same_bits_on_any_number_of_threads():
     args = tensors(30, 40, torch.float32, channels=(8, 130))
-    first, second = (
-        forward_and_gradients(criss_cross_attention, args, torch.ones_like(args[2]))
-        for _ in range(2)
-    )
-    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+    threads = torch.get_num_threads()
+    results = []
+    try:
+        for number in (1, 2, 2, 5):
+            torch.set_num_threads(number)
+            grad_out = torch.ones_like(args[2])
+            results.append(forward_and_gradients(criss_cross_attention, args, grad_out))
+    finally:
+        torch.set_num_threads(threads)
+    for result in results[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
+
+
+@needs_kernel
+@pytest.mark.parametrize('bad', [float('nan'), float('inf')])
+def test_what_is_not_finite_is_not_hidden(bad):
+    args = tensors(4, 5)
+    args[0][0, 1, 2, 3] = bad
+    grad_out = torch.ones_like(args[2])
+    results = forward_and_gradients(criss_cross_attention, args, grad_out)
+    exact = forward_and_gradients(composed_criss_cross_attention, args, grad_out)
+    for result, expected in zip(results, exact, strict=True):
+        assert torch.equal(result.isfinite(), expected.isfinite())
+
+
+@needs_kernel
+def test_scores_of_minus_infinity_weigh_nothing():
+    """Of two rows one has such keys: all of the other's columns, all of its own row."""
+    args = [x.half() for x in tensors(2, 5, channels=(1, 4), batch=1)]
+    args[0].fill_(300)
+    args[1].fill_(1)
+    args[1][:, :, 1] = -300  # 300 * -300 is beyond float16
+    out = criss_cross_attention(*args)
+    assert out.isfinite().all()
+    torch.testing.assert_close(out, composed_criss_cross_attention(*args))
+
+
+@needs_kernel
+@pytest.mark.parametrize(
+    'shapes',
+    [
+        [(2, 3, 0, 7), (2, 3, 0, 7), (2, 5, 0, 7)],
+        [(2, 3, 4, 7), (2, 5, 4, 7), (2, 5, 4, 7)],
+        [(2, 3, 4, 7), (2, 3, 4, 7), (2, 5, 7, 4)],
+        [(3, 4, 7), (3, 4, 7), (5, 4, 7)],
+    ],
+)
+def test_the_dispatched_operator_checks_shapes_too(shapes):
+    args = [torch.rand(shape) for shape in shapes]
+    with pytest.raises(RuntimeError, match='expected non-empty query and key'):
+        torch.ops.mmattn.criss_cross_attention(*args)
+    with pytest.raises(RuntimeError, match='expected'):
+        rest = args[2], torch.rand(2, 4, 7, dtype=torch.float64)
+        torch.ops.mmattn.criss_cross_attention_backward(args[2][:, :1], *args, *rest)
 
 
 @needs_kernel

@@ -13,7 +13,7 @@ from mmattn.models.decode_heads.layers import conv3x3, drop
 class DANetHead(BaseDecodeHead):
     """Position and channel attention side by side; their sum is classified, and each branch too.
 
-    Three outputs are supervised (figure 2 of the paper); the fused one is the prediction. Loads
+    Three outputs are supervised; the fused one is the prediction. Loads
     state dicts of mmseg's DAHead, whose constructor arguments it has.
 
     Args:

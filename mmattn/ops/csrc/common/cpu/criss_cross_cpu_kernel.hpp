@@ -24,8 +24,7 @@
 namespace mmattn {
 
 template <typename T>
-using accumulate_t =
-    std::conditional_t<std::is_same_v<std::remove_const_t<T>, double>, double, float>;
+using accumulate_t = std::conditional_t<std::is_same_v<T, double>, double, float>;
 
 // exp(x) for x <= 0 within 2 ulp, in a form that compilers vectorise: 2^n through the exponent bits,
 // times the polynomial of Cephes' expf for the rest.
@@ -70,7 +69,7 @@ MMATTN_SIMD_CLONES void blend(const T* x, T* sum, A keep, int64_t n) {
 
 template <typename A>
 MMATTN_SIMD_CLONES A largest(const A* x, int64_t n) {
-  A result = -std::numeric_limits<A>::infinity();
+  A result = std::numeric_limits<A>::lowest();  // finite, also of scores that are all -infinity
 #pragma omp simd reduction(max : result)
   for (int64_t i = 0; i < n; ++i) result = x[i] > result ? x[i] : result;
   return result;
@@ -93,7 +92,7 @@ template <typename A>
 MMATTN_SIMD_CLONES void exponentiate_at_most_one(A* x, int64_t n, A high, A low) {
   for (int64_t i = 0; i < n; ++i) {
     const A shifted = (x[i] - high) - low;
-    x[i] = exp_of_negative(shifted < 0 ? shifted : 0);
+    x[i] = exp_of_negative(shifted > 0 ? 0 : shifted);
   }
 }
 
@@ -168,40 +167,28 @@ void pack(const T* from, const Strides& strides, T* to, const Extent& extent) {
   }
 }
 
-// Packed lines into a tensor.
+// Packed lines into a tensor, or onto keep[line][pixel] times what is there.
 template <typename T>
-void unpack(const T* from, T* to, const Strides& strides, const Extent& extent) {
-  const auto [lines, pixels, channels] = extent;
-  if (strides.channel == 1) {
-    for (int64_t l = 0; l < lines; ++l)
-      for (int64_t p = 0; p < pixels; ++p)
-        std::copy_n(from + (l * pixels + p) * channels, channels,
-                    to + l * strides.line + p * strides.pixel);
-  } else {
-    for (int64_t c = 0; c < channels; ++c)
-      for (int64_t l = 0; l < lines; ++l)
-        for (int64_t p = 0; p < pixels; ++p)
-          to[c * strides.channel + l * strides.line + p * strides.pixel] =
-              from[(l * channels + c) * pixels + p];
-  }
-}
-
-// tensor <- keep * tensor + packed lines; keep is [line][pixel].
-template <typename T>
-void unpack_onto(const T* from, T* to, const Strides& strides, const Extent& extent,
-                 const accumulate_t<T>* keep) {
+void unpack(const T* from, T* to, const Strides& strides, const Extent& extent,
+            const accumulate_t<T>* keep) {
   using A = accumulate_t<T>;
   const auto [lines, pixels, channels] = extent;
   if (strides.channel == 1) {
     for (int64_t l = 0; l < lines; ++l)
-      for (int64_t p = 0; p < pixels; ++p)
-        blend(from + (l * pixels + p) * channels, to + l * strides.line + p * strides.pixel,
-              keep[l * pixels + p], channels);
+      for (int64_t p = 0; p < pixels; ++p) {
+        const T* source = from + (l * pixels + p) * channels;
+        T* target = to + l * strides.line + p * strides.pixel;
+        keep ? blend(source, target, keep[l * pixels + p], channels)
+             : (void)std::copy_n(source, channels, target);
+      }
   } else if (strides.pixel == 1) {
     for (int64_t c = 0; c < channels; ++c)
-      for (int64_t l = 0; l < lines; ++l)
-        blend(from + (l * channels + c) * pixels, to + c * strides.channel + l * strides.line,
-              keep + l * pixels, pixels);
+      for (int64_t l = 0; l < lines; ++l) {
+        const T* source = from + (l * channels + c) * pixels;
+        T* target = to + c * strides.channel + l * strides.line;
+        keep ? blend(source, target, keep + l * pixels, pixels)
+             : (void)std::copy_n(source, pixels, target);
+      }
   } else {
     for_tiles(extent, [&](int64_t c, int64_t l0, int64_t nl, int64_t p0, int64_t np) {
       T* target = to + c * strides.channel + l0 * strides.line + p0 * strides.pixel;
@@ -209,9 +196,11 @@ void unpack_onto(const T* from, T* to, const Strides& strides, const Extent& ext
       for (int64_t p = 0; p < np; ++p) __builtin_prefetch(target + strides.channel + p * strides.pixel);
       for (int64_t p = 0; p < np; ++p)
         for (int64_t l = 0; l < nl; ++l) {
-          T& sum = target[l * strides.line + p * strides.pixel];
-          sum = static_cast<T>(keep[(l0 + l) * pixels + p0 + p] * static_cast<A>(sum) +
-                               static_cast<A>(source[l * channels * pixels + p]));
+          T& place = target[l * strides.line + p * strides.pixel];
+          const T x = source[l * channels * pixels + p];
+          place = keep ? static_cast<T>(keep[(l0 + l) * pixels + p0 + p] * static_cast<A>(place) +
+                                        static_cast<A>(x))
+                       : x;
         }
     });
   }
@@ -242,7 +231,7 @@ void softmax_of_rows(T* weights, double* log_sum_exp, const Strides& strides, in
       convert(place, line.data(), pixels);
       const A shift = largest(line.data(), pixels);
       const A sum = exponentiate(line.data(), pixels, shift);
-      multiply(line.data(), pixels, 1 / sum);
+      multiply(line.data(), pixels, sum == 0 ? 0 : 1 / sum);
       convert(line.data(), place, pixels);
       log_sum_exp[l * strides.line + p * strides.pixel] = shift + std::log(double(sum));
     }
@@ -270,7 +259,7 @@ void softmax_of_columns(T* weights, double* log_sum_exp, const Strides& strides,
       const double share = (gap > 0 ? 1 : smaller) / (1 + smaller);
       total = std::max(total, column) + std::log1p(smaller);
       keep[l * pixels + p] = static_cast<A>(gap > 0 ? smaller / (1 + smaller) : 1 / (1 + smaller));
-      multiply(line.data(), pixels, static_cast<A>(share / sum));
+      multiply(line.data(), pixels, sum == 0 ? 0 : static_cast<A>(share / sum));
       convert(line.data(), place, pixels);
     }
 }

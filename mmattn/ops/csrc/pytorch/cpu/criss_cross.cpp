@@ -1,6 +1,6 @@
 // Criss-cross attention on the CPU: a pass over the rows of the images, then one over their columns,
 // a strip of lines at a time, whose scores, weights and channels stay in a thread's scratch memory. The
-// rows' results are written, the columns' added. The batched products are ATen's.
+// results of one direction are written, those of the other added. The batched products are ATen's.
 #include <ATen/Parallel.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 
@@ -150,10 +150,7 @@ class Packed {
   void store(const Tensor& to, int64_t first, const accumulate_t<T>* keep) const {
     const T* memory = memory_.template const_data_ptr<T>();
     T* target = strip_.into<T>(to, first);
-    if (keep == nullptr)
-      unpack(memory, target, strip_.strides(to), extent_);
-    else
-      unpack_onto(memory, target, strip_.strides(to), extent_, keep);
+    unpack(memory, target, strip_.strides(to), extent_, keep);
   }
 
  private:
@@ -319,8 +316,19 @@ class Backward {
   std::vector<A> ones_;
 };
 
+// What the dispatcher lets through and the Python function has refused with better words.
+void check_inputs(const Tensor& query, const Tensor& key, const Tensor& value) {
+  TORCH_CHECK(query.dim() == 4 && value.dim() == 4 && query.numel() > 0 && value.numel() > 0 &&
+                  key.sizes() == query.sizes() && value.size(0) == query.size(0) &&
+                  value.sizes().slice(2) == query.sizes().slice(2),
+              "criss_cross_attention: expected non-empty query and key (B, Cq, H, W) and value (B, C, "
+              "H, W), got ",
+              query.sizes(), ", ", key.sizes(), " and ", value.sizes());
+}
+
 std::tuple<Tensor, Tensor> criss_cross_attention_cpu(const Tensor& query, const Tensor& key,
                                                      const Tensor& value) {
+  check_inputs(query, key, value);
   const Tensor q = dense(query), k = dense(key), v = dense(value);
   const Tensor out = at::empty_like(v);
   const Tensor log_sum_exp =
@@ -336,6 +344,11 @@ std::tuple<Tensor, Tensor> criss_cross_attention_cpu(const Tensor& query, const 
 std::tuple<Tensor, Tensor, Tensor> criss_cross_attention_backward_cpu(
     const Tensor& grad_out, const Tensor& query, const Tensor& key, const Tensor& value,
     const Tensor& /*out*/, const Tensor& log_sum_exp) {
+  check_inputs(query, key, value);
+  const std::vector<int64_t> pixels{value.size(0), value.size(2), value.size(3)};
+  TORCH_CHECK(grad_out.sizes() == value.sizes() && log_sum_exp.sizes() == pixels,
+              "criss_cross_attention_backward: expected grad_out ", value.sizes(),
+              " and log_sum_exp ", pixels, ", got ", grad_out.sizes(), " and ", log_sum_exp.sizes());
   std::tuple<Tensor, Tensor, Tensor> grads;
   const at::ScalarType dtype = value.scalar_type();
   AT_DISPATCH_FLOATING_TYPES_AND2(kHalf, kBFloat16, dtype, "criss_cross_attention_backward", [&] {
