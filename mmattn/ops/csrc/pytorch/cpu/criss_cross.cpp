@@ -114,65 +114,46 @@ class Direction {
   int64_t channels_, batch_, lines_, pixels_, grain_, threads_, strip_;
 };
 
-// Channels of a strip as a dense tensor.
+// Channels [first, first + channels) of a strip, (lines, pixels, channels).
 template <typename T>
-class Packed {
- public:
-  // Not filled; in the order that is the nearest to the one of `like`.
-  Packed(const Strip& strip, const Tensor& like, int64_t channels, Scratch& scratch)
-      : strip_(strip),
-        extent_{strip.lines, strip.pixels, channels},
-        channel_major_(strip.strides(like).channel != 1),
-        memory_(channel_major_ ? scratch.take<T>(strip.lines, channels, strip.pixels)
-                               : scratch.take<T>(strip.lines, strip.pixels, channels)) {}
-
-  // Channels [first, first + channels) of a tensor.
-  Packed(const Strip& strip, const Tensor& from, int64_t first, int64_t channels, Scratch& scratch)
-      : Packed(strip, from, channels, scratch) {
-    pack(strip.in<T>(from, first), strip.strides(from), memory_.template mutable_data_ptr<T>(),
-         extent_);
-  }
-
-  int64_t channels() const { return extent_.channels; }
-
-  // (lines, pixels, channels)
-  Tensor pixels() const { return channel_major_ ? memory_.transpose(1, 2) : memory_; }
-
-  // The pixels of every line become weights @ those of `from`.
-  void fill(const Tensor& weights, const Packed& from) {
-    if (channel_major_)
-      at::bmm_out(memory_, from.pixels().transpose(1, 2), weights.transpose(1, 2));
-    else
-      at::bmm_out(memory_, weights, from.pixels());
-  }
-
-  // Into channels [first, ...) of a tensor: written, or added to `keep` times what is there.
-  void store(const Tensor& to, int64_t first, const accumulate_t<T>* keep) const {
-    const T* memory = memory_.template const_data_ptr<T>();
-    T* target = strip_.into<T>(to, first);
-    unpack(memory, target, strip_.strides(to), extent_, keep);
-  }
-
- private:
-  Strip strip_;
-  Extent extent_;
-  bool channel_major_;
-  Tensor memory_;
-};
-
-// The products over the channels of all pairs of pixels of a line, (lines, pixels, pixels).
-template <typename T>
-void multiply_pairs(const Packed<T>& left, const Packed<T>& right, Tensor& pairs) {
-  at::bmm_out(pairs, left.pixels(), right.pixels().transpose(1, 2));
+Tensor load(const Strip& strip, const Tensor& from, int64_t first, int64_t channels,
+            Scratch& scratch) {
+  const T* const source = strip.in<T>(from, first);
+  const Strides strides = strip.strides(from);
+  const bool channel_major = strides.channel != 1;
+  // Products of 16-bit numbers copy operands that are not dense; the others take any rows.
+  if (sizeof(T) > 2 && (!channel_major || strides.pixel == 1))
+    return at::from_blob(const_cast<T*>(source), {strip.lines, strip.pixels, channels},
+                         {strides.line, strides.pixel, strides.channel},
+                         c10::CppTypeToScalarType<T>::value);
+  const Tensor packed = channel_major ? scratch.take<T>(strip.lines, channels, strip.pixels)
+                                      : scratch.take<T>(strip.lines, strip.pixels, channels);
+  pack(source, strides, packed.mutable_data_ptr<T>(), {strip.lines, strip.pixels, channels});
+  return channel_major ? packed.transpose(1, 2) : packed;
 }
 
-// Stores weights @ from, for the pixels of every line.
+// The products over the channels of all pairs of pixels of a line, (lines, pixels, pixels).
+void multiply_pairs(const Tensor& left, const Tensor& right, Tensor& pairs) {
+  at::bmm_out(pairs, left, right.transpose(1, 2));
+}
+
+// weights @ from, for the pixels of every line, into channels [first, ...) of a tensor: written, or
+// added to `keep` times what is there.
 template <typename T>
-void gather(const Strip& strip, const Tensor& weights, const Packed<T>& from, const Tensor& to,
-            int64_t first_channel, const accumulate_t<T>* keep, Scratch scratch) {
-  Packed<T> out(strip, to, from.channels(), scratch);
-  out.fill(weights, from);
-  out.store(to, first_channel, keep);
+void gather(const Strip& strip, const Tensor& weights, const Tensor& from, const Tensor& to,
+            int64_t first, const accumulate_t<T>* keep, Scratch scratch) {
+  const Strides strides = strip.strides(to);
+  const int64_t channels = from.size(2);
+  Tensor sums;
+  if (strides.channel == 1) {
+    sums = scratch.take<T>(strip.lines, strip.pixels, channels);
+    at::bmm_out(sums, weights, from);
+  } else {
+    sums = scratch.take<T>(strip.lines, channels, strip.pixels);
+    at::bmm_out(sums, from.transpose(1, 2), weights.transpose(1, 2));
+  }
+  unpack(sums.const_data_ptr<T>(), strip.into<T>(to, first), strides,
+         {strip.lines, strip.pixels, channels}, keep);
 }
 
 // Channels of the values at a time. Partial sums of 16-bit products would be rounded once more.
@@ -202,8 +183,8 @@ void forward(const Direction& direction, const Tensor& query, const Tensor& key,
     A* const keep = strip.columns ? scratch.take<A>(strip.lines * pixels) : nullptr;
     {
       Scratch rest = scratch;
-      const Packed<T> queries(strip, query, 0, key_channels, rest);
-      multiply_pairs(queries, Packed<T>(strip, key, 0, key_channels, rest), weights);
+      const Tensor queries = load<T>(strip, query, 0, key_channels, rest);
+      multiply_pairs(queries, load<T>(strip, key, 0, key_channels, rest), weights);
     }
     auto* const probs = weights.mutable_data_ptr<T>();
     auto* const lse = strip.into<double>(log_sum_exp);
@@ -213,8 +194,8 @@ void forward(const Direction& direction, const Tensor& query, const Tensor& key,
       softmax_of_rows(probs, lse, strip.strides(log_sum_exp), strip.lines, pixels);
     for_channel_blocks<T>(channels, [&](int64_t begin, int64_t size) {
       Scratch rest = scratch;
-      const Packed<T> values(strip, value, begin, size, rest);
-      gather(strip, weights, values, out, begin, keep, rest);
+      const Tensor values = load<T>(strip, value, begin, size, rest);
+      gather<T>(strip, weights, values, out, begin, keep, rest);
     });
   });
 }
@@ -270,12 +251,11 @@ class Backward {
 
   // The probabilities of a strip and what they are made of.
   struct Weights {
-    Packed<T> queries, keys;
-    Tensor probs;
+    Tensor queries, keys, probs;
 
     Weights(const Backward& op, const Strip& strip, Scratch& scratch)
-        : queries(strip, op.query_, 0, op.query_.size(1), scratch),
-          keys(strip, op.key_, 0, op.key_.size(1), scratch),
+        : queries(load<T>(strip, op.query_, 0, op.query_.size(1), scratch)),
+          keys(load<T>(strip, op.key_, 0, op.key_.size(1), scratch)),
           probs(scratch.take<T>(strip.lines, strip.pixels, strip.pixels)) {
       multiply_pairs(queries, keys, probs);
       probabilities(probs.mutable_data_ptr<T>(), strip.in<double>(op.log_sum_exp_),
@@ -294,11 +274,11 @@ class Backward {
   void of_value(const Strip& strip, const Tensor& probs, Tensor grads, Scratch scratch) {
     for_channel_blocks<T>(value_.size(1), [&](int64_t begin, int64_t size) {
       Scratch rest = scratch;
-      const Packed<T> grad_outs(strip, grad_out_, begin, size, rest);
-      const Packed<T> values(strip, value_, begin, size, rest);
-      grads.baddbmm_(grad_outs.pixels(), values.pixels().transpose(1, 2), begin == 0 ? 0 : 1);
-      gather(strip, probs.transpose(1, 2), grad_outs, grad_value_, begin,
-             strip.columns ? ones_.data() : nullptr, rest);
+      const Tensor grad_outs = load<T>(strip, grad_out_, begin, size, rest);
+      const Tensor values = load<T>(strip, value_, begin, size, rest);
+      grads.baddbmm_(grad_outs, values.transpose(1, 2), begin == 0 ? 0 : 1);
+      gather<T>(strip, probs.transpose(1, 2), grad_outs, grad_value_, begin,
+                strip.columns ? ones_.data() : nullptr, rest);
     });
     add_dots(probs.const_data_ptr<T>(), grads.const_data_ptr<T>(), strip.into<A>(delta_),
              strip.strides(delta_), !strip.columns, strip.lines, strip.pixels);
@@ -308,8 +288,8 @@ class Backward {
                         const A* keep, const Scratch& scratch) {
     score_gradients(weights.probs.template mutable_data_ptr<T>(), grads.const_data_ptr<T>(),
                     strip.in<A>(delta_), strip.strides(delta_), strip.lines, strip.pixels);
-    gather(strip, weights.probs, weights.keys, grad_query_, 0, keep, scratch);
-    gather(strip, weights.probs.transpose(1, 2), weights.queries, grad_key_, 0, keep, scratch);
+    gather<T>(strip, weights.probs, weights.keys, grad_query_, 0, keep, scratch);
+    gather<T>(strip, weights.probs.transpose(1, 2), weights.queries, grad_key_, 0, keep, scratch);
   }
 
   Tensor grad_out_, query_, key_, value_, log_sum_exp_, grad_query_, grad_key_, grad_value_, delta_;
