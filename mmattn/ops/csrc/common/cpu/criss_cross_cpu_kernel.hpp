@@ -219,49 +219,48 @@ void add_dots(const T* x, const T* y, accumulate_t<T>* sums, const Strides& stri
     }
 }
 
-// Scores of rows become probabilities over the row, in place, and their log-sum-exp is written.
-template <typename T>
-void softmax_of_rows(T* weights, double* log_sum_exp, const Strides& strides, int64_t lines,
-                     int64_t pixels) {
+// Scores become probabilities over the line, times share(line, pixel, log-sum-exp), in place. A pixel is
+// left out of its column: it is in its row.
+template <typename T, typename Share>
+void softmax_of_lines(T* weights, bool columns, int64_t lines, int64_t pixels, const Share& share) {
   using A = accumulate_t<T>;
   std::vector<A> line(pixels);
   for (int64_t l = 0; l < lines; ++l)
     for (int64_t p = 0; p < pixels; ++p) {
       T* place = weights + (l * pixels + p) * pixels;
       convert(place, line.data(), pixels);
+      if (columns) line[p] = -std::numeric_limits<A>::infinity();
       const A shift = largest(line.data(), pixels);
       const A sum = exponentiate(line.data(), pixels, shift);
-      multiply(line.data(), pixels, sum == 0 ? 0 : 1 / sum);
+      const double factor = share(l, p, shift + std::log(double(sum)));
+      multiply(line.data(), pixels, sum == 0 ? 0 : static_cast<A>(factor / sum));
       convert(line.data(), place, pixels);
-      log_sum_exp[l * strides.line + p * strides.pixel] = shift + std::log(double(sum));
     }
 }
 
-// Scores of columns become probabilities over the cross, whose row has the log-sum-exp given; that
-// becomes the one of the cross, and keep[line][pixel] the row's share of the probability. A pixel is
-// left out of its column: it is in its row.
+template <typename T>
+void softmax_of_rows(T* weights, double* log_sum_exp, const Strides& strides, int64_t lines,
+                     int64_t pixels) {
+  softmax_of_lines(weights, false, lines, pixels, [&](int64_t l, int64_t p, double row) {
+    log_sum_exp[l * strides.line + p * strides.pixel] = row;
+    return 1.0;
+  });
+}
+
+// Probabilities over the cross, whose row has the log-sum-exp given; that becomes the one of the cross,
+// and keep[line][pixel] the row's share of the probability.
 template <typename T>
 void softmax_of_columns(T* weights, double* log_sum_exp, const Strides& strides,
                         accumulate_t<T>* keep, int64_t lines, int64_t pixels) {
-  using A = accumulate_t<T>;
-  std::vector<A> line(pixels);
-  for (int64_t l = 0; l < lines; ++l)
-    for (int64_t p = 0; p < pixels; ++p) {
-      T* place = weights + (l * pixels + p) * pixels;
-      convert(place, line.data(), pixels);
-      line[p] = -std::numeric_limits<A>::infinity();
-      const A shift = largest(line.data(), pixels);
-      const A sum = exponentiate(line.data(), pixels, shift);
-      double& total = log_sum_exp[l * strides.line + p * strides.pixel];
-      // The column's sum in units of the row's, or the other way round: whichever is below 1.
-      const double column = shift + std::log(double(sum)), gap = column - total;
-      const double smaller = std::exp(-std::abs(gap));
-      const double share = (gap > 0 ? 1 : smaller) / (1 + smaller);
-      total = std::max(total, column) + std::log1p(smaller);
-      keep[l * pixels + p] = static_cast<A>(gap > 0 ? smaller / (1 + smaller) : 1 / (1 + smaller));
-      multiply(line.data(), pixels, sum == 0 ? 0 : static_cast<A>(share / sum));
-      convert(line.data(), place, pixels);
-    }
+  softmax_of_lines(weights, true, lines, pixels, [&](int64_t l, int64_t p, double column) {
+    double& total = log_sum_exp[l * strides.line + p * strides.pixel];
+    // The lesser of the two sums in units of the greater.
+    const double gap = column - total, smaller = std::exp(-std::abs(gap));
+    const double lesser = smaller / (1 + smaller), greater = 1 / (1 + smaller);
+    total = std::max(total, column) + std::log1p(smaller);
+    keep[l * pixels + p] = static_cast<accumulate_t<T>>(gap > 0 ? lesser : greater);
+    return gap > 0 ? greater : lesser;
+  });
 }
 
 // Scores become probabilities over the cross, in place, given its log-sum-exp.
