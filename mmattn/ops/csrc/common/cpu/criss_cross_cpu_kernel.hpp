@@ -132,7 +132,8 @@ struct Extent {
 constexpr int64_t kTile = 16;  // one cache line of floats
 
 // body(channel, first line, lines, first pixel, pixels) for tiles of lines and pixels: for tensors in
-// which neither channels nor pixels, but the lines lie side by side.
+// which neither channels nor pixels, but the lines lie side by side. The pixels of a tile are a
+// row of the image apart, too far for the hardware's prefetching: bodies ask for the next channel's.
 template <typename Body>
 void for_tiles(const Extent& extent, const Body& body) {
   for (int64_t channel = 0; channel < extent.channels; ++channel)
@@ -219,8 +220,8 @@ void add_dots(const T* x, const T* y, accumulate_t<T>* sums, const Strides& stri
     }
 }
 
-// Scores become probabilities over the line, times share(line, pixel, log-sum-exp), in place. A pixel is
-// left out of its column: it is in its row.
+// Scores become probabilities over the line, times share(line, pixel, log-sum-exp), in place. A pixel
+// is left out of its column: it is in its row.
 template <typename T, typename Share>
 void softmax_of_lines(T* weights, bool columns, int64_t lines, int64_t pixels, const Share& share) {
   using A = accumulate_t<T>;
