@@ -220,23 +220,32 @@ void add_dots(const T* x, const T* y, accumulate_t<T>* sums, const Strides& stri
     }
 }
 
-// Scores become probabilities over the line, times share(line, pixel, log-sum-exp), in place. A pixel
-// is left out of its column: it is in its row.
-template <typename T, typename Share>
-void softmax_of_lines(T* weights, bool columns, int64_t lines, int64_t pixels, const Share& share) {
+// body(scores of a pixel in accumulate_t, line, pixel) changes them in place. A pixel is left out of its
+// column: it is in its row.
+template <typename T, typename Body>
+void for_scores(T* weights, bool columns, int64_t lines, int64_t pixels, const Body& body) {
   using A = accumulate_t<T>;
-  std::vector<A> line(pixels);
+  std::vector<A> scores(pixels);
   for (int64_t l = 0; l < lines; ++l)
     for (int64_t p = 0; p < pixels; ++p) {
       T* place = weights + (l * pixels + p) * pixels;
-      convert(place, line.data(), pixels);
-      if (columns) line[p] = -std::numeric_limits<A>::infinity();
-      const A shift = largest(line.data(), pixels);
-      const A sum = exponentiate(line.data(), pixels, shift);
-      const double factor = share(l, p, shift + std::log(double(sum)));
-      multiply(line.data(), pixels, sum == 0 ? 0 : static_cast<A>(factor / sum));
-      convert(line.data(), place, pixels);
+      convert(place, scores.data(), pixels);
+      if (columns) scores[p] = -std::numeric_limits<A>::infinity();
+      body(scores.data(), l, p);
+      convert(scores.data(), place, pixels);
     }
+}
+
+// Scores become probabilities over the line, times share(line, pixel, log-sum-exp), in place.
+template <typename T, typename Share>
+void softmax_of_lines(T* weights, bool columns, int64_t lines, int64_t pixels, const Share& share) {
+  using A = accumulate_t<T>;
+  for_scores(weights, columns, lines, pixels, [&](A* scores, int64_t l, int64_t p) {
+    const A shift = largest(scores, pixels);
+    const A sum = exponentiate(scores, pixels, shift);
+    const double factor = share(l, p, shift + std::log(double(sum)));
+    multiply(scores, pixels, sum == 0 ? 0 : static_cast<A>(factor / sum));
+  });
 }
 
 template <typename T>
@@ -269,18 +278,12 @@ template <typename T>
 void probabilities(T* weights, const double* log_sum_exp, const Strides& strides, bool columns,
                    int64_t lines, int64_t pixels) {
   using A = accumulate_t<T>;
-  std::vector<A> line(pixels);
-  for (int64_t l = 0; l < lines; ++l)
-    for (int64_t p = 0; p < pixels; ++p) {
-      T* place = weights + (l * pixels + p) * pixels;
-      convert(place, line.data(), pixels);
-      if (columns) line[p] = -std::numeric_limits<A>::infinity();
-      // In one float a log-sum-exp in the hundreds would cost the probabilities four digits.
-      const double exact = log_sum_exp[l * strides.line + p * strides.pixel];
-      const A high = static_cast<A>(exact);
-      exponentiate_at_most_one(line.data(), pixels, high, static_cast<A>(exact - high));
-      convert(line.data(), place, pixels);
-    }
+  for_scores(weights, columns, lines, pixels, [&](A* scores, int64_t l, int64_t p) {
+    // In one float a log-sum-exp in the hundreds would cost the probabilities four digits.
+    const double exact = log_sum_exp[l * strides.line + p * strides.pixel];
+    const A high = static_cast<A>(exact);
+    exponentiate_at_most_one(scores, pixels, high, static_cast<A>(exact - high));
+  });
 }
 
 // Probabilities become gradients of the scores, in place, given the gradients of the probabilities
