@@ -240,8 +240,9 @@ class Backward {
         of_query_and_key(strip, weights, grads, nullptr, scratch);
       });
     rows.for_strips(scratch_bytes(rows), [&](const Strip& strip, Scratch scratch) {
-      of_query_and_key(strip, Weights(*this, strip, scratch), grads_of(strip),
-                       has_columns ? ones_.data() : nullptr, scratch);
+      const Weights weights(*this, strip, scratch);
+      of_query_and_key(strip, weights, grads_of(strip), has_columns ? ones_.data() : nullptr,
+                       scratch);
     });
     return {grad_query_, grad_key_, grad_value_};
   }
