@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmattn.attention.functional import dot_product_attention, with_pooled_queries
 from mmattn.attention.layers import (
     BN,
     RELU,
-    Config,
     ConvNormAct,
-    dot_product_attention,
+    LayerCfg,
+    default_channels,
     require_positive,
 )
 
@@ -51,8 +52,8 @@ class AsymmetricNonLocal(nn.Module):
         share_key_query: bool = False,
         query_scale: int = 1,
         key_pool_scales: Sequence[int] = (1, 3, 6, 8),
-        norm_cfg: Config = BN,
-        act_cfg: Config = RELU,
+        norm_cfg: LayerCfg = BN,
+        act_cfg: LayerCfg = RELU,
     ) -> None:
         super().__init__()
         value_channels = channels if value_channels is None else value_channels
@@ -82,18 +83,17 @@ class AsymmetricNonLocal(nn.Module):
 
     def forward(self, low_feats: Tensor, high_feats: Tensor) -> Tensor:
         """(B, C_low, H, W), (B, C_high, H', W') -> (B, out_channels, H', W')."""
-        queries = F.max_pool2d(high_feats, self.query_scale) if self.query_scale > 1 else high_feats
-        context = dot_product_attention(
-            self.query_project(queries),
-            self._pool(self.key_project(low_feats)),
-            self._pool(self.value_project(low_feats)),
-            scale=self.channels**-0.5,
-        )
-        context = self.out_project(context)
-        if self.query_scale > 1:
-            size = high_feats.shape[2:]
-            context = F.interpolate(context, size, mode='bilinear', align_corners=True)
-        return context
+
+        def attend(feats: Tensor) -> Tensor:
+            context = dot_product_attention(
+                self.query_project(feats),
+                self._pool(self.key_project(low_feats)),
+                self._pool(self.value_project(low_feats)),
+                scale=self.channels**-0.5,
+            )
+            return self.out_project(context)
+
+        return with_pooled_queries(attend, high_feats, self.query_scale)
 
     def _pool(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, sum of the squared pooling sizes)."""
@@ -133,8 +133,8 @@ class AFNB(nn.Module):
         value_channels: int | None = None,
         query_scales: Sequence[int] = (1,),
         key_pool_scales: Sequence[int] = (1, 3, 6, 8),
-        norm_cfg: Config = BN,
-        act_cfg: Config = RELU,
+        norm_cfg: LayerCfg = BN,
+        act_cfg: LayerCfg = RELU,
     ) -> None:
         super().__init__()
         if not query_scales:
@@ -171,7 +171,8 @@ class APNB(nn.Module):
 
     Args:
         in_channels: Channels of the input.
-        channels: Channels of query and key; default in_channels // 2, as in the authors' code.
+        channels: Channels of query and key; default in_channels // 2 (at least one), as
+            in the authors' code.
         out_channels: Channels of the output; default in_channels.
         value_channels: Channels of the values; default ``channels``.
         query_scales: One stage for each entry.
@@ -191,16 +192,12 @@ class APNB(nn.Module):
         value_channels: int | None = None,
         query_scales: Sequence[int] = (1,),
         key_pool_scales: Sequence[int] = (1, 3, 6, 8),
-        norm_cfg: Config = BN,
-        act_cfg: Config = RELU,
+        norm_cfg: LayerCfg = BN,
+        act_cfg: LayerCfg = RELU,
     ) -> None:
         super().__init__()
-        channels = in_channels // 2 if channels is None else channels
+        channels = default_channels(channels, in_channels, divisor=2)
         out_channels = in_channels if out_channels is None else out_channels
-        if channels < 1:
-            raise ValueError(
-                f'channels must be at least 1, got {channels} for in_channels={in_channels}'
-            )
         if not query_scales:
             raise ValueError(f'query_scales must be one or more numbers, got {query_scales!r}')
         self.stages = nn.ModuleList(

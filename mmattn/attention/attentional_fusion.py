@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, reduced_channels
+from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, reduced_channels
 
 
 class MSCAM(nn.Module):
@@ -28,8 +28,8 @@ class MSCAM(nn.Module):
         self,
         in_channels: int,
         reduction: int = 4,
-        norm_cfg: Config = BN,
-        act_cfg: Config = RELU,
+        norm_cfg: LayerCfg = BN,
+        act_cfg: LayerCfg = RELU,
     ) -> None:
         super().__init__()
         channels = reduced_channels(in_channels, reduction)
@@ -77,8 +77,8 @@ class AFF(nn.Module):
         in_channels: int,
         reduction: int = 4,
         gain: float = 1.0,
-        norm_cfg: Config = BN,
-        act_cfg: Config = RELU,
+        norm_cfg: LayerCfg = BN,
+        act_cfg: LayerCfg = RELU,
     ) -> None:
         super().__init__()
         self.gain = gain
@@ -112,8 +112,8 @@ class IAFF(nn.Module):
         self,
         in_channels: int,
         reduction: int = 4,
-        norm_cfg: Config = BN,
-        act_cfg: Config = RELU,
+        norm_cfg: LayerCfg = BN,
+        act_cfg: LayerCfg = RELU,
     ) -> None:
         super().__init__()
         self.first = MSCAM(in_channels, reduction, norm_cfg, act_cfg)

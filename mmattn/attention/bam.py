@@ -6,8 +6,8 @@ from torch import Tensor, nn
 from mmattn.attention.layers import (
     BN,
     RELU,
-    Config,
     ConvNormAct,
+    LayerCfg,
     reduced_channels,
     require_positive,
 )
@@ -28,7 +28,8 @@ class BAM(nn.Module):
 
     Args:
         in_channels: Channels of the input.
-        reduction: Both branches have in_channels // reduction hidden channels.
+        reduction: Both branches have in_channels // reduction hidden channels; default 16,
+            where fewer than 16 channels leave one.
         dilation: Of the 3x3 convolutions.
         fusion: 'sum' of the branches (the paper), or their 'product' (the authors' released code
             and weights).
@@ -44,12 +45,12 @@ class BAM(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        reduction: int = 16,
+        reduction: int | None = None,
         dilation: int = 4,
         fusion: str = 'sum',
         channel_layers: int = 1,
         spatial_layers: int = 2,
-        norm_cfg: Config = BN,
+        norm_cfg: LayerCfg = BN,
     ) -> None:
         super().__init__()
         if fusion not in _FUSIONS:
@@ -57,7 +58,7 @@ class BAM(nn.Module):
         require_positive(
             dilation=dilation, channel_layers=channel_layers, spatial_layers=spatial_layers
         )
-        hidden = reduced_channels(in_channels, reduction)
+        hidden = reduced_channels(in_channels, reduction, default=16)
         self.fusion = fusion
         self.channel_branch = nn.Sequential(
             ConvNormAct(in_channels, hidden, 1, norm_cfg, RELU),

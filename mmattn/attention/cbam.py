@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mmattn.attention.layers import Config, ConvNormAct, channel_mlp, reduced_channels
+from mmattn.attention.layers import ConvNormAct, LayerCfg, channel_mlp, reduced_channels
 
 # The momentum of the authors' code.
 _BN = {'type': 'BN', 'momentum': 0.01}
@@ -21,7 +21,8 @@ class CBAM(nn.Module):
 
     Args:
         in_channels: Channels of the input.
-        reduction: The MLP has in_channels // reduction hidden channels.
+        reduction: The MLP has in_channels // reduction hidden channels; default 16, where
+            fewer than 16 channels leave one.
         kernel_size: Of the spatial convolution, odd.
         norm_cfg: Normalisation of the spatial gate; None leaves it out.
 
@@ -32,14 +33,14 @@ class CBAM(nn.Module):
     def __init__(
         self,
         in_channels: int,
-        reduction: int = 16,
+        reduction: int | None = None,
         kernel_size: int = 7,
-        norm_cfg: Config = _BN,
+        norm_cfg: LayerCfg = _BN,
     ) -> None:
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
             raise ValueError(f'kernel_size must be odd and positive, got {kernel_size}')
-        hidden = reduced_channels(in_channels, reduction)
+        hidden = reduced_channels(in_channels, reduction, default=16)
         self.channel_mlp = channel_mlp(in_channels, hidden, in_channels, bias=True)
         for layer in self.channel_mlp[::2]:
             nn.init.zeros_(layer.bias)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mmattn.attention.layers import BN, Config, ConvNormAct
+from mmattn.attention.layers import BN, ConvNormAct, LayerCfg, require_positive
 
 _HSWISH = {'type': 'Hardswish'}
 _MIN_CHANNELS = 8
@@ -26,10 +26,9 @@ class CoordinateAttention(nn.Module):
         ValueError: reduction is below 1.
     """
 
-    def __init__(self, in_channels: int, reduction: int = 32, norm_cfg: Config = BN) -> None:
+    def __init__(self, in_channels: int, reduction: int = 32, norm_cfg: LayerCfg = BN) -> None:
         super().__init__()
-        if reduction < 1:
-            raise ValueError(f'reduction must be at least 1, got {reduction}')
+        require_positive(reduction=reduction)
         hidden = max(_MIN_CHANNELS, in_channels // reduction)
         self.shared_conv = ConvNormAct(in_channels, hidden, 1, norm_cfg, _HSWISH)
         self.conv_h = ConvNormAct(hidden, in_channels)

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from mmattn.attention.layers import default_channels
+
 # What the second softmax runs over: dimensions of (B, channels, positions).
 _DISTRIBUTIONS = {'channels': 1, 'positions': 2}
 
@@ -16,8 +18,9 @@ class DoubleAttention(nn.Module):
     Cost: 2 * B * H * W * channels**2 multiply-adds besides the projections; no map between pixels.
 
     Args:
-        in_channels: Channels of the input, 4 or more with the default ``channels``.
-        channels: Number of descriptors and their width; default in_channels // 4.
+        in_channels: Channels of the input.
+        channels: Number of descriptors and their width; default in_channels // 4, at
+            least one.
         distribution: What the second softmax normalises over: 'channels' (the paper: each pixel
             mixes the descriptors with weights that sum to 1) or 'positions' (the re-implementations
             in wide use: each descriptor is spread over the image with weights that sum to 1; the
@@ -32,12 +35,7 @@ class DoubleAttention(nn.Module):
         self, in_channels: int, channels: int | None = None, distribution: str = 'channels'
     ) -> None:
         super().__init__()
-        channels = in_channels // 4 if channels is None else channels
-        if channels < 1:
-            raise ValueError(
-                f'channels must be at least 1, got {channels} for in_channels={in_channels}; '
-                'the default in_channels // 4 needs 4 channels or more'
-            )
+        channels = default_channels(channels, in_channels, divisor=4)
         if distribution not in _DISTRIBUTIONS:
             raise ValueError(
                 f'distribution must be one of {tuple(_DISTRIBUTIONS)}, got {distribution!r}'

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from mmattn.attention.layers import dot_product_attention
-from mmattn.ops.modules import Scale
+from mmattn.attention.functional import dot_product_attention, in_float32
+from mmattn.attention.layers import Scale, default_channels
 
 
 class PositionAttention(nn.Module):
@@ -18,7 +18,8 @@ class PositionAttention(nn.Module):
 
     Args:
         in_channels: Channels of the input.
-        channels: Channels of query and key; default in_channels // 8, as in the paper.
+        channels: Channels of query and key; default in_channels // 8 (at least one), as in the
+            paper.
 
     Raises:
         ValueError: ``channels`` is below 1.
@@ -26,12 +27,7 @@ class PositionAttention(nn.Module):
 
     def __init__(self, in_channels: int, channels: int | None = None) -> None:
         super().__init__()
-        channels = in_channels // 8 if channels is None else channels
-        if channels < 1:
-            raise ValueError(
-                f'channels must be at least 1, got {channels} for in_channels={in_channels}; '
-                'the default in_channels // 8 needs 8 channels or more'
-            )
+        channels = default_channels(channels, in_channels, divisor=8)
         self.query_project = nn.Conv2d(in_channels, channels, 1)
         self.key_project = nn.Conv2d(in_channels, channels, 1)
         self.value_project = nn.Conv2d(in_channels, in_channels, 1)
@@ -47,30 +43,37 @@ class ChannelAttention(nn.Module):
     """Channel attention module, equations 3 and 4 of the paper.
 
     ``y = gamma * softmax(-x x^T) x + x``: channels attend to the channels that they resemble least,
-    since the authors' code takes the softmax of (row maximum - energy). gamma starts at 0.
+    since the authors' code takes the softmax of (row maximum - energy). Equation 3 of the paper is
+    ``softmax(x x^T)``, where a channel attends to those that resemble it, itself above all. gamma
+    starts at 0.
 
     Cost: 2 * B * C**2 * H * W multiply-adds, C**2 scores. The energies are sums over H * W products
     and leave the range of fp16, so they are taken in fp32 at least, under autocast too.
 
     Args:
         in_channels: Channels of the input, which no layer depends on.
+        negate_energy: The sign under the softmax: True is the authors' code, False the paper's
+            equation.
     """
 
-    def __init__(self, in_channels: int) -> None:
+    def __init__(self, in_channels: int, negate_energy: bool = True) -> None:
         super().__init__()
         self.in_channels = in_channels
+        self.negate_energy = negate_energy
         self.gamma = Scale()
 
     def extra_repr(self) -> str:
-        return f'in_channels={self.in_channels}'
+        return f'in_channels={self.in_channels}, negate_energy={self.negate_energy}'
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         features = x.flatten(2)
-        with torch.autocast(x.device.type, enabled=False):
-            wide = features.to(torch.promote_types(x.dtype, torch.float32))
-            energy = torch.matmul(wide, wide.transpose(1, 2))
-        # softmax(max - energy) is softmax(-energy): a shift of a row cancels.
-        attention = (-energy).softmax(dim=-1).to(x.dtype)
+        attention = in_float32(self._affinity, features)
         out = torch.matmul(attention, features).unflatten(2, x.shape[2:])
         return x + self.gamma(out)
+
+    def _affinity(self, features: Tensor) -> Tensor:
+        """(B, C, N) -> (B, C, C), each row summing to 1."""
+        energy = torch.matmul(features, features.transpose(1, 2))
+        # softmax(max - energy) is softmax(-energy): a shift of a row cancels.
+        return (-energy if self.negate_energy else energy).softmax(dim=-1)

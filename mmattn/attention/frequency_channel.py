@@ -38,7 +38,8 @@ class FCA(nn.Module):
         in_channels: Channels of the input; a multiple of the number of frequencies.
         size: Height and width of the grid, 7 or more. The authors take 56, 28, 14 and 7 in the four
             stages; frequencies are given on 7x7 and multiplied by size // 7.
-        reduction: Ratio of the channels to the hidden ones.
+        reduction: Ratio of the channels to the hidden ones; default 16, where fewer than
+            16 channels leave one.
         frequencies: 'top', 'low' or 'bot' and their number, 1, 2, 4, 8, 16 or 32: 'top16'.
 
     Raises:
@@ -50,7 +51,7 @@ class FCA(nn.Module):
         self,
         in_channels: int,
         size: int | tuple[int, int] = 7,
-        reduction: int = 16,
+        reduction: int | None = None,
         frequencies: str = 'top16',
     ) -> None:
         super().__init__()
@@ -61,15 +62,16 @@ class FCA(nn.Module):
             raise ValueError(f'size must be 7 or more, got {size}')
         count = int(frequencies[3:])
         if in_channels % count:
+            working = f'{frequencies[:3]}{math.gcd(in_channels, count)}'
             raise ValueError(
                 f'in_channels={in_channels} is not divisible by the {count} frequencies of '
-                f'{frequencies!r}'
+                f'{frequencies!r}; {working!r} works'
             )
         pairs = [(int(u), int(v)) for u, v in _FREQUENCIES[frequencies[:3]].split()[:count]]
         # A constant of the arguments: checkpoints do not hold it.
         filters = _dct_filters(pairs, *self.size).repeat_interleave(in_channels // count, dim=0)
         self.register_buffer('filters', filters, persistent=False)
-        hidden_channels = reduced_channels(in_channels, reduction)
+        hidden_channels = reduced_channels(in_channels, reduction, default=16)
         self.excite = channel_mlp(in_channels, hidden_channels, in_channels)
 
     def forward(self, x: Tensor) -> Tensor:

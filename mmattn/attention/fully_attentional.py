@@ -2,8 +2,8 @@
 
 from torch import Tensor, nn
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, dot_product_attention
-from mmattn.ops.modules import Scale
+from mmattn.attention.functional import dot_product_attention
+from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, Scale
 
 
 class FullyAttentional(nn.Module):
@@ -21,7 +21,7 @@ class FullyAttentional(nn.Module):
         act_cfg: Activation after the 3x3 convolution.
     """
 
-    def __init__(self, in_channels: int, norm_cfg: Config = BN, act_cfg: Config = RELU) -> None:
+    def __init__(self, in_channels: int, norm_cfg: LayerCfg = BN, act_cfg: LayerCfg = RELU) -> None:
         super().__init__()
         self.column_encoding = nn.Linear(in_channels, in_channels)
         self.row_encoding = nn.Linear(in_channels, in_channels)

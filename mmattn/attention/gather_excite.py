@@ -7,8 +7,8 @@ from torch.nn import functional as F
 from mmattn.attention.layers import (
     BN,
     RELU,
-    Config,
     ConvNormAct,
+    LayerCfg,
     build_norm,
     channel_mlp,
     reduced_channels,
@@ -40,7 +40,8 @@ class GatherExcite(nn.Module):
         in_channels: Channels of the input.
         extent: 2, 4, 8 or another power of two; None is the global extent.
         parametrisation: 'theta_minus', 'theta' or 'theta_plus'.
-        reduction: Ratio of the channels to the hidden ones of 'theta_plus'.
+        reduction: Ratio of the channels to the hidden ones of 'theta_plus'; default 16, where
+            fewer than 16 channels leave one.
         size: Height and width of the convolution that gathers globally; needed there only.
         norm_cfg: Normalisation after each convolution of gather, as in mmcv.
 
@@ -54,9 +55,9 @@ class GatherExcite(nn.Module):
         in_channels: int,
         extent: int | None = None,
         parametrisation: str = 'theta_minus',
-        reduction: int = 16,
+        reduction: int | None = None,
         size: int | tuple[int, int] | None = None,
-        norm_cfg: Config = BN,
+        norm_cfg: LayerCfg = BN,
     ) -> None:
         super().__init__()
         if extent is not None and (extent < 2 or extent & (extent - 1)):
@@ -81,7 +82,7 @@ class GatherExcite(nn.Module):
             self.gather = _strided_convolutions(in_channels, extent, norm_cfg)
         self.excite = nn.Identity()
         if parametrisation == 'theta_plus':
-            hidden_channels = reduced_channels(in_channels, reduction)
+            hidden_channels = reduced_channels(in_channels, reduction, default=16)
             self.excite = channel_mlp(in_channels, hidden_channels, in_channels, bias=True)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ def _average(extent: int | None) -> nn.Module:
 
 
 def _global_convolution(
-    channels: int, size: int | tuple[int, int], norm_cfg: Config
+    channels: int, size: int | tuple[int, int], norm_cfg: LayerCfg
 ) -> nn.Sequential:
     return nn.Sequential(
         nn.AdaptiveAvgPool2d(size),
@@ -108,7 +109,7 @@ def _global_convolution(
     )
 
 
-def _strided_convolutions(channels: int, extent: int, norm_cfg: Config) -> nn.Sequential:
+def _strided_convolutions(channels: int, extent: int, norm_cfg: LayerCfg) -> nn.Sequential:
     steps = extent.bit_length() - 1
     return nn.Sequential(
         *(

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mmattn.attention.layers import BN, RELU, Config, ConvNormAct, channel_mlp, reduced_channels
+from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, channel_mlp, reduced_channels
 
 _KERNEL_SIZE = 7
 
@@ -19,8 +19,8 @@ class GAM(nn.Module):
     Args:
         in_channels: Channels of the input.
         reduction: MLP and convolutions have in_channels // reduction hidden channels.
-        channel_sigmoid: Whether the MLP's output passes a sigmoid, as in the paper; the released
-            code leaves it out and multiplies by the output itself.
+        channel_sigmoid: Whether the MLP's output passes a sigmoid, as in the paper; the
+            listing in circulation leaves it out and multiplies by the output itself.
         norm_cfg: Normalisation of the convolutions.
 
     Raises:
@@ -32,7 +32,7 @@ class GAM(nn.Module):
         in_channels: int,
         reduction: int = 4,
         channel_sigmoid: bool = True,
-        norm_cfg: Config = BN,
+        norm_cfg: LayerCfg = BN,
     ) -> None:
         super().__init__()
         self.channel_sigmoid = channel_sigmoid

@@ -3,11 +3,12 @@
 import torch
 from torch import Tensor, nn
 
+from mmattn.attention.functional import in_float32
 from mmattn.attention.layers import (
     BN,
     RELU,
-    Config,
     ConvNormAct,
+    LayerCfg,
     reduced_channels,
     require_positive,
     start_at_zero,
@@ -33,7 +34,7 @@ class CIAU(nn.Module):
         ValueError: ``num_frames`` below 1, or (at run time) a batch that is not made of clips.
     """
 
-    def __init__(self, in_channels: int, num_frames: int = 1, norm_cfg: Config = BN) -> None:
+    def __init__(self, in_channels: int, num_frames: int = 1, norm_cfg: LayerCfg = BN) -> None:
         super().__init__()
         require_positive(num_frames=num_frames)
         self.num_frames = num_frames
@@ -43,10 +44,8 @@ class CIAU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B * T, C, H, W), the frames of a clip in a row -> (B * T, C, H, W)."""
         features = _clips(x, self.num_frames).flatten(3).flatten(1, 2)
-        with torch.autocast(x.device.type, enabled=False):
-            wide = features.to(torch.promote_types(x.dtype, torch.float32))
-            attention = torch.matmul(wide, wide.transpose(1, 2)).softmax(dim=-1)
-        context = torch.matmul(attention.to(x.dtype), features)
+        attention = in_float32(_affinity, features)
+        context = torch.matmul(attention, features)
         return x + self.update(context.reshape(x.shape))
 
 
@@ -82,7 +81,7 @@ class SIAU(nn.Module):
         in_channels: int,
         num_parts: int = 4,
         num_frames: int = 1,
-        norm_cfg: Config = BN,
+        norm_cfg: LayerCfg = BN,
     ) -> None:
         super().__init__()
         if num_parts < 2:
@@ -107,21 +106,21 @@ class SIAU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B * T, C, H, W), the frames of a clip in a row -> (B * T, C, H, W)."""
         maps = self.part_maps(x)
-        with torch.autocast(x.device.type, enabled=False):
-            wide = torch.promote_types(x.dtype, torch.float32)
-            pixels = x.flatten(2).to(wide)
-            # In this order, since the maps' gradient is then contiguous: for one image and a
-            # transposed gradient torch 2.13's batch norm gives a wrong one on the CPU.
-            parts = torch.matmul(maps.flatten(2).to(wide), pixels.transpose(1, 2))
-            update = self._interact(
-                _clips(parts, self.num_frames).flatten(1, 2).transpose(1, 2),
-                _clips(pixels.mean(dim=2), self.num_frames).mean(dim=1),
-            )
-        return x + update.to(x.dtype)
+        return x + in_float32(self._update, x.flatten(2), maps.flatten(2))
 
     def part_maps(self, x: Tensor) -> Tensor:
         """Where the parts are: (B, C, H, W) -> (B, num_parts, H, W) in (0, 1)."""
         return self.part_project(x).sigmoid()
+
+    def _update(self, pixels: Tensor, maps: Tensor) -> Tensor:
+        """(B * T, C, N), (B * T, K, N) -> (B * T, C, 1, 1)."""
+        # In this order, since the maps' gradient is then contiguous: for one image and a
+        # transposed gradient torch 2.13's batch norm gives a wrong one on the CPU.
+        parts = torch.matmul(maps, pixels.transpose(1, 2))
+        return self._interact(
+            _clips(parts, self.num_frames).flatten(1, 2).transpose(1, 2),
+            _clips(pixels.mean(dim=2), self.num_frames).mean(dim=1),
+        )
 
     def _interact(self, parts: Tensor, context: Tensor) -> Tensor:
         """(B, C, T * K) parts, (B, C) means of the clips -> (B * T, C, 1, 1)."""
@@ -135,6 +134,11 @@ class SIAU(nn.Module):
         frames = parts.unflatten(2, (self.num_frames, self.num_parts)).mean(dim=3)
         update = self.update(torch.cat([frames, context.expand_as(frames)], dim=1))
         return update.transpose(1, 2).flatten(0, 1).unsqueeze(3)
+
+
+def _affinity(features: Tensor) -> Tensor:
+    """(B, C, N) -> (B, C, C), each row summing to 1."""
+    return torch.matmul(features, features.transpose(1, 2)).softmax(dim=-1)
 
 
 def _clips(x: Tensor, num_frames: int) -> Tensor:

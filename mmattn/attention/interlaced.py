@@ -6,12 +6,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmattn.attention.functional import dot_product_attention
 from mmattn.attention.layers import (
     BN,
     RELU,
-    Config,
     ConvNormAct,
-    dot_product_attention,
+    LayerCfg,
+    default_channels,
     require_positive,
 )
 
@@ -30,7 +31,7 @@ class InterlacedSparse(nn.Module):
 
     Args:
         in_channels: Channels of the input.
-        channels: Channels of query and key; default in_channels // 2.
+        channels: Channels of query and key; default in_channels // 2, at least one.
         value_channels: Channels of the values; default in_channels.
         out_channels: Channels of the output and of both attentions'; default in_channels.
         down_factor: P_h and P_w.
@@ -48,17 +49,13 @@ class InterlacedSparse(nn.Module):
         value_channels: int | None = None,
         out_channels: int | None = None,
         down_factor: Sequence[int] = (8, 8),
-        norm_cfg: Config = BN,
-        act_cfg: Config = RELU,
+        norm_cfg: LayerCfg = BN,
+        act_cfg: LayerCfg = RELU,
     ) -> None:
         super().__init__()
-        channels = in_channels // 2 if channels is None else channels
+        channels = default_channels(channels, in_channels, divisor=2)
         value_channels = in_channels if value_channels is None else value_channels
         out_channels = in_channels if out_channels is None else out_channels
-        if channels < 1:
-            raise ValueError(
-                f'channels must be at least 1, got {channels} for in_channels={in_channels}'
-            )
         require_positive(value_channels=value_channels, out_channels=out_channels)
         if len(down_factor) != 2 or min(down_factor) < 1:
             raise ValueError(f'down_factor must be two numbers of at least 1, got {down_factor!r}')
@@ -99,8 +96,8 @@ class _SelfAttention(nn.Module):
         channels: int,
         value_channels: int,
         out_channels: int,
-        norm_cfg: Config,
-        act_cfg: Config,
+        norm_cfg: LayerCfg,
+        act_cfg: LayerCfg,
     ) -> None:
         super().__init__()
         self.scale = channels**-0.5

@@ -1,11 +1,12 @@
 """Layers that several mechanisms share. Parameter names are those of mmcv's ConvModule and Scale,
 so that checkpoints of MMSegmentation fit."""
 
+import math
+
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-Config = dict | None
+LayerCfg = dict | None
 
 BN = {'type': 'BN'}
 RELU = {'type': 'ReLU'}
@@ -26,9 +27,6 @@ _ACTIVATIONS = {
     'SiLU': lambda inplace=True: nn.SiLU(inplace),
     'Hardswish': lambda inplace=True: nn.Hardswish(inplace),
 }
-
-# Scores beyond this number (64 MiB in fp32) are worth a fused kernel on the CPU at inference.
-_LARGE_MAP = 2**24
 
 
 class ConvNormAct(nn.Sequential):
@@ -52,8 +50,8 @@ class ConvNormAct(nn.Sequential):
         in_channels: int,
         out_channels: int,
         kernel_size: int = 1,
-        norm_cfg: Config = None,
-        act_cfg: Config = None,
+        norm_cfg: LayerCfg = None,
+        act_cfg: LayerCfg = None,
         *,
         stride: int = 1,
         dilation: int = 1,
@@ -79,13 +77,58 @@ class ConvNormAct(nn.Sequential):
             self.activate = _build(_ACTIVATIONS, 'act_cfg', act_cfg)
 
 
-def reduced_channels(in_channels: int, reduction: int) -> int:
-    """``in_channels // reduction``; a ValueError where that leaves no channel."""
+class Scale(nn.Module):
+    """A learnable factor for a residual branch, ``x -> scale * x``, scale of shape ()."""
+
+    def __init__(self, scale: float = 0.0) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(float(scale)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.scale
+
+
+def default_channels(channels: int | None, in_channels: int, divisor: int) -> int:
+    """``channels``; by default in_channels // divisor, but at least one.
+
+    Raises:
+        ValueError: ``channels`` is below 1.
+    """
+    if channels is None:
+        return max(1, in_channels // divisor)
+    require_positive(channels=channels)
+    return channels
+
+
+def reduced_channels(in_channels: int, reduction: int | None, default: int | None = None) -> int:
+    """``in_channels // reduction``; None stands for the ``default``, which leaves at least one.
+
+    Raises:
+        ValueError: A reduction that leaves no channel.
+    """
+    if reduction is None and default is not None:
+        return max(1, in_channels // default)
     if not 1 <= reduction <= in_channels:
         raise ValueError(
             f'reduction must be between 1 and in_channels={in_channels}, got {reduction}'
         )
     return in_channels // reduction
+
+
+def dividing_groups(groups: int | None, channels: int, most: int, argument: str = 'groups') -> int:
+    """``groups``; by default the largest power of two up to ``most`` that divides the channels.
+
+    Raises:
+        ValueError: ``groups`` does not divide the channels.
+    """
+    if groups is None:
+        return math.gcd(channels, most)
+    if groups < 1 or channels % groups:
+        raise ValueError(
+            f'{argument} must divide in_channels={channels}, got {groups}; '
+            f'{math.gcd(channels, most)} does'
+        )
+    return groups
 
 
 def require_positive(**numbers: int) -> None:
@@ -136,48 +179,3 @@ def _lookup(table: dict, argument: str, cfg: dict) -> object:
             f'{argument}: unknown type {cfg.get("type")!r}, known are {", ".join(sorted(table))}'
         )
     return table[cfg['type']]
-
-
-def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
-    """Single-head attention between two feature maps: ``softmax(scale * query^T key) value``.
-
-    Fused kernels keep the S x T scores out of memory; on the CPU they pay only at inference on
-    large maps (training there is two to three times faster with plain matrix products), and in
-    fp16, whose range the scores may leave: the kernels keep theirs in fp32.
-
-    Args:
-        query: Shape (B, Cq, *S), S being one or two spatial sizes.
-        key: Shape (B, Cq, *T).
-        value: Shape (B, C, *T).
-        scale: Factor on the scores.
-
-    Returns:
-        Tensor of shape (B, C, *S).
-    """
-    spatial = query.shape[2:]
-    query, key, value = (x.flatten(2).transpose(1, 2) for x in (query, key, value))
-    on_cpu = query.device.type == 'cpu'
-    large = query.shape[0] * query.shape[1] * key.shape[1] > _LARGE_MAP
-    if on_cpu and (torch.is_grad_enabled() or not large) and not _computes_in_fp16(query):
-        scores = torch.matmul(query * scale, key.transpose(1, 2))
-        out = torch.matmul(scores.softmax(dim=-1), value)
-    else:
-        out = _fused_attention(query, key, value, scale, equal_widths=on_cpu)
-    return out.transpose(1, 2).unflatten(2, spatial)
-
-
-def _computes_in_fp16(x: Tensor) -> bool:
-    if torch.is_autocast_enabled(x.device.type):
-        return torch.get_autocast_dtype(x.device.type) == torch.float16
-    return x.dtype == torch.float16
-
-
-def _fused_attention(
-    query: Tensor, key: Tensor, value: Tensor, scale: float, equal_widths: bool
-) -> Tensor:
-    missing = value.shape[2] - query.shape[2]
-    if equal_widths and missing > 0:
-        # The CPU kernel takes one head width; zero channels do not change the scores.
-        query, key = F.pad(query, (0, missing)), F.pad(key, (0, missing))
-    query, key, value = (x.unsqueeze(1).contiguous() for x in (query, key, value))
-    return F.scaled_dot_product_attention(query, key, value, scale=scale).squeeze(1)

@@ -7,14 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.layers import (
-    BN,
-    Config,
-    ConvNormAct,
-    dot_product_attention,
-    reduced_channels,
-    start_at_zero,
-)
+from mmattn.attention.functional import dot_product_attention, in_float32
+from mmattn.attention.layers import BN, ConvNormAct, LayerCfg, reduced_channels, start_at_zero
 
 Pairwise = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -55,7 +49,7 @@ class NonLocal(nn.Module):
         mode: str = 'embedded_gaussian',
         use_scale: bool = False,
         sub_sample: bool = False,
-        norm_cfg: Config = BN,
+        norm_cfg: LayerCfg = BN,
     ) -> None:
         super().__init__()
         if mode not in _PAIRWISE:
@@ -111,22 +105,10 @@ def _concatenation(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return context.unflatten(2, query.shape[2:])
 
 
-def _wide(pairwise: Pairwise) -> Pairwise:
-    """Sums over channels of raw features, or over all pixels, leave the range of fp16."""
-
-    def run(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        dtype = torch.promote_types(value.dtype, torch.float32)
-        with torch.autocast(value.device.type, enabled=False):
-            context = pairwise(query.to(dtype), key.to(dtype), value.to(dtype))
-        return context.to(value.dtype)
-
-    return run
-
-
 _softmax = partial(dot_product_attention, scale=1.0)
 _PAIRWISE: dict[str, Pairwise] = {
     'embedded_gaussian': _softmax,
-    'gaussian': _wide(_softmax),
-    'dot_product': _wide(_dot_product),
-    'concatenation': _wide(_concatenation),
+    'gaussian': partial(in_float32, _softmax),
+    'dot_product': partial(in_float32, _dot_product),
+    'concatenation': partial(in_float32, _concatenation),
 }

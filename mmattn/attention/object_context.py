@@ -2,14 +2,14 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from mmattn.attention.functional import dot_product_attention, with_pooled_queries
 from mmattn.attention.layers import (
     BN,
     RELU,
-    Config,
     ConvNormAct,
-    dot_product_attention,
+    LayerCfg,
+    default_channels,
     require_positive,
 )
 
@@ -26,7 +26,7 @@ class ObjectContext(nn.Module):
     Args:
         in_channels: Channels of the input and of the output.
         num_regions: Number of soft regions; the paper's are the classes, 19 on Cityscapes.
-        channels: Channels of query, key and value; default in_channels // 2.
+        channels: Channels of query, key and value; default in_channels // 2, at least one.
         norm_cfg: Normalisation of all projections.
         act_cfg: Activation of all projections.
 
@@ -39,15 +39,11 @@ class ObjectContext(nn.Module):
         in_channels: int,
         num_regions: int = 19,
         channels: int | None = None,
-        norm_cfg: Config = BN,
-        act_cfg: Config = RELU,
+        norm_cfg: LayerCfg = BN,
+        act_cfg: LayerCfg = RELU,
     ) -> None:
         super().__init__()
-        channels = in_channels // 2 if channels is None else channels
-        if channels < 1:
-            raise ValueError(
-                f'channels must be at least 1, got {channels} for in_channels={in_channels}'
-            )
+        channels = default_channels(channels, in_channels, divisor=2)
         require_positive(num_regions=num_regions)
         # A bias in front of the softmax over positions cancels.
         self.region_project = nn.Conv2d(in_channels, num_regions, 1, bias=False)
@@ -98,8 +94,8 @@ class ObjectAttention(nn.Module):
         channels: int,
         out_channels: int | None = None,
         scale: int = 1,
-        norm_cfg: Config = BN,
-        act_cfg: Config = RELU,
+        norm_cfg: LayerCfg = BN,
+        act_cfg: LayerCfg = RELU,
     ) -> None:
         super().__init__()
         out_channels = in_channels if out_channels is None else out_channels
@@ -127,15 +123,14 @@ class ObjectAttention(nn.Module):
 
     def attend(self, feats: Tensor, regions: Tensor) -> Tensor:
         """The context alone: (B, C, H, W), (B, C, K, 1) -> (B, C, H, W)."""
-        pixels = F.max_pool2d(feats, self.scale) if self.scale > 1 else feats
-        context = dot_product_attention(
-            self.query_project(pixels),
-            self.key_project(regions),
-            self.value_project(regions),
-            scale=self.channels**-0.5,
-        )
-        context = self.out_project(context)
-        if self.scale > 1:
-            size = feats.shape[2:]
-            context = F.interpolate(context, size, mode='bilinear', align_corners=True)
-        return context
+
+        def attend(pixels: Tensor) -> Tensor:
+            context = dot_product_attention(
+                self.query_project(pixels),
+                self.key_project(regions),
+                self.value_project(regions),
+                scale=self.channels**-0.5,
+            )
+            return self.out_project(context)
+
+        return with_pooled_queries(attend, feats, self.scale)

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from mmattn.attention.layers import BN, RELU, ConvNormAct, build_norm
 
+_REDUCTION = 8
 _MODES = {'spatial': (True, False), 'channel': (False, True), 'both': (True, True)}
 
 
@@ -29,12 +30,12 @@ class RGA(nn.Module):
     applied to the keys first. Weights grow with the grid cells.
 
     Args:
-        in_channels: Channels of the input, 56 or more with the default reductions.
+        in_channels: Channels of the input.
         grid: Height and width that the layers are built for; the paper takes the size of the
             training crops' feature map.
         mode: 'spatial', 'channel', or 'both' (spatial, then channel).
         channel_reduction: Divides the channels, for features of positions and relations of
-            channels.
+            channels. This and the next two are 8 by default, and leave one channel of fewer.
         spatial_reduction: Divides the grid cells, for features of channels and relations of
             positions.
         gate_reduction: Divides the width of the hidden layer of both gates.
@@ -49,9 +50,9 @@ class RGA(nn.Module):
         in_channels: int,
         grid: Sequence[int] = (16, 16),
         mode: str = 'both',
-        channel_reduction: int = 8,
-        spatial_reduction: int = 8,
-        gate_reduction: int = 8,
+        channel_reduction: int | None = None,
+        spatial_reduction: int | None = None,
+        gate_reduction: int | None = None,
         norm_cfg: dict = BN,
     ) -> None:
         super().__init__()
@@ -95,7 +96,7 @@ class _RelationGate(nn.Module):
         self,
         features: tuple[int, int],
         references: tuple[int, int],
-        gate_reduction: int,
+        gate_reduction: int | None,
         norm_cfg: dict,
     ) -> None:
         super().__init__()
@@ -128,7 +129,9 @@ class _RelationGate(nn.Module):
         return embedded.unflatten(2, query.shape[2:])
 
 
-def _reduced(argument: str, width: int, reduction: int) -> int:
+def _reduced(argument: str, width: int, reduction: int | None) -> int:
+    if reduction is None:
+        return max(1, width // _REDUCTION)
     if not 1 <= reduction <= width:
         raise ValueError(
             f'{argument} must be between 1 and {width}, the width that it divides, got {reduction}'

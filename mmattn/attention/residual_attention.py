@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.layers import BN, Config, build_norm
+from mmattn.attention.layers import BN, LayerCfg, build_norm, require_positive
 
 _EXPANSION = 4
 
@@ -33,12 +33,11 @@ class ResidualAttention(nn.Module):
         ValueError: in_channels is below 4, depth below 1.
     """
 
-    def __init__(self, in_channels: int, depth: int = 3, norm_cfg: Config = BN) -> None:
+    def __init__(self, in_channels: int, depth: int = 3, norm_cfg: LayerCfg = BN) -> None:
         super().__init__()
         if in_channels < _EXPANSION:
             raise ValueError(f'in_channels must be at least {_EXPANSION}, got {in_channels}')
-        if depth < 1:
-            raise ValueError(f'depth must be at least 1, got {depth}')
+        require_positive(depth=depth)
         self.pre = _Unit(in_channels, norm_cfg)
         self.trunk = nn.Sequential(_Unit(in_channels, norm_cfg), _Unit(in_channels, norm_cfg))
         self.mask = nn.Sequential(
@@ -57,7 +56,7 @@ class ResidualAttention(nn.Module):
 class _Hourglass(nn.Module):
     """Pool, unit, the same again inside with a skip beside it, unit, interpolate back."""
 
-    def __init__(self, channels: int, depth: int, norm_cfg: Config) -> None:
+    def __init__(self, channels: int, depth: int, norm_cfg: LayerCfg) -> None:
         super().__init__()
         self.down = _Unit(channels, norm_cfg)
         self.up = _Unit(channels, norm_cfg)
@@ -76,7 +75,7 @@ class _Hourglass(nn.Module):
 class _Unit(nn.Sequential):
     """Pre-activated residual bottleneck."""
 
-    def __init__(self, channels: int, norm_cfg: Config) -> None:
+    def __init__(self, channels: int, norm_cfg: LayerCfg) -> None:
         hidden = channels // _EXPANSION
         super().__init__(
             _norm_relu_conv(channels, hidden, 1, norm_cfg),
@@ -89,7 +88,7 @@ class _Unit(nn.Sequential):
 
 
 def _norm_relu_conv(
-    in_channels: int, out_channels: int, kernel_size: int, norm_cfg: Config
+    in_channels: int, out_channels: int, kernel_size: int, norm_cfg: LayerCfg
 ) -> nn.Sequential:
     layers = nn.Sequential()
     if norm_cfg is not None:

@@ -1,17 +1,13 @@
 """Global second-order pooling (GSoP-Net, https://arxiv.org/abs/1811.12006)."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.layers import (
-    BN,
-    RELU,
-    Config,
-    ConvNormAct,
-    build_norm,
-    require_positive,
-)
+from mmattn.attention.functional import in_float32
+from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, build_norm, require_positive
 
 _MODES = ('channel', 'spatial', 'both')
 
@@ -55,7 +51,7 @@ class GSoP(nn.Module):
         stride: int = 1,
         grid: int = 8,
         released_centring: bool = False,
-        norm_cfg: Config = BN,
+        norm_cfg: LayerCfg = BN,
     ) -> None:
         super().__init__()
         if mode not in _MODES:
@@ -98,7 +94,9 @@ class _CovarianceGate(nn.Module):
     It works in fp32 under autocast: products of features leave the range of fp16.
     """
 
-    def __init__(self, size: int, out_channels: int, norm_cfg: Config, activate: nn.Module) -> None:
+    def __init__(
+        self, size: int, out_channels: int, norm_cfg: LayerCfg, activate: nn.Module
+    ) -> None:
         super().__init__()
         self.norm = build_norm(norm_cfg, size)[1]
         self.rows = nn.Conv2d(size, 4 * size, (size, 1), groups=size)
@@ -109,14 +107,15 @@ class _CovarianceGate(nn.Module):
 
     def forward(self, x: Tensor, samples: int) -> Tensor:
         """(B, size, S) -> (B, out_channels, 1, 1) in (0, 1)."""
-        with torch.autocast(x.device.type, enabled=False):
-            covariance = _covariance(x, samples).to(self.rows.weight.dtype)
-            rows = self.rows(self.norm(covariance.unsqueeze(3)))
-            return torch.sigmoid(self.project(self.activate(rows))).to(x.dtype)
+        return in_float32(partial(self._gate, samples=samples), x)
+
+    def _gate(self, x: Tensor, samples: int) -> Tensor:
+        covariance = _covariance(x, samples).to(self.rows.weight.dtype)
+        rows = self.rows(self.norm(covariance.unsqueeze(3)))
+        return torch.sigmoid(self.project(self.activate(rows)))
 
 
 def _covariance(x: Tensor, samples: int) -> Tensor:
-    """(B, N, S) -> (B, N, N), the covariance where ``samples`` is S; in fp32 at least."""
-    x = x.to(torch.promote_types(x.dtype, torch.float32))
+    """(B, N, S) -> (B, N, N), the covariance where ``samples`` is S."""
     centred = x - x.sum(dim=2, keepdim=True) / samples
     return torch.matmul(x, centred.transpose(1, 2)) / samples

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from mmattn.attention.layers import (
     BN,
     RELU,
-    Config,
     ConvNormAct,
+    LayerCfg,
+    dividing_groups,
     reduced_channels,
     require_positive,
 )
@@ -30,8 +31,10 @@ class SKConv(nn.Module):
         in_channels: Channels of input and output; a multiple of ``groups``.
         kernel_sizes: One odd number for each branch, two branches or more.
         dilations: One for each branch; the paper's 5x5 branch is a 3x3 kernel of dilation 2.
-        groups: Of the convolutions of the branches.
-        reduction: Ratio of the channels to those of W, where that leaves ``min_channels``.
+        groups: Of the convolutions of the branches; default the largest power of two up to 32 that
+            divides in_channels.
+        reduction: Ratio of the channels to those of W, where that leaves ``min_channels``;
+            default 16.
         min_channels: Least number of channels of W.
         stride: Of the convolutions of the branches.
         dilation: Factor on all ``dilations``, for backbones with dilated stages.
@@ -48,13 +51,13 @@ class SKConv(nn.Module):
         in_channels: int,
         kernel_sizes: Sequence[int] = (3, 3),
         dilations: Sequence[int] = (1, 2),
-        groups: int = 32,
-        reduction: int = 16,
+        groups: int | None = None,
+        reduction: int | None = None,
         min_channels: int = 32,
         stride: int = 1,
         dilation: int = 1,
-        norm_cfg: Config = BN,
-        act_cfg: Config = RELU,
+        norm_cfg: LayerCfg = BN,
+        act_cfg: LayerCfg = RELU,
     ) -> None:
         super().__init__()
         if len(kernel_sizes) != len(dilations) or len(kernel_sizes) < 2:
@@ -67,9 +70,8 @@ class SKConv(nn.Module):
         if min(dilations) < 1:
             raise ValueError(f'dilations must be at least 1, got {dilations}')
         require_positive(min_channels=min_channels, stride=stride, dilation=dilation)
-        if groups < 1 or in_channels % groups:
-            raise ValueError(f'groups must divide in_channels={in_channels}, got {groups}')
-        hidden_channels = max(reduced_channels(in_channels, reduction), min_channels)
+        groups = dividing_groups(groups, in_channels, most=32)
+        hidden_channels = max(reduced_channels(in_channels, reduction, default=16), min_channels)
         self.branches = nn.ModuleList(
             ConvNormAct(
                 in_channels,

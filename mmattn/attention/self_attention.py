@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmattn.attention.layers import dividing_groups
+
 
 class MultiHeadSelfAttention(nn.Module):
     """Scaled dot-product attention of all pixels in several heads (section 3.2.2 of the paper).
@@ -17,7 +19,7 @@ class MultiHeadSelfAttention(nn.Module):
 
     Args:
         in_channels: Channels of the input.
-        num_heads: Heads; must divide in_channels.
+        num_heads: Heads, which must divide in_channels; default 8, or 4, 2, 1 where 8 do not.
         relative_position: Largest offset R with vectors r and c of its own (shared by the heads);
             larger offsets use those of R and -R (https://arxiv.org/abs/1803.02155, one table an
             axis), so maps of any size run and nothing is resized. They start at 0. None: no
@@ -28,15 +30,13 @@ class MultiHeadSelfAttention(nn.Module):
     """
 
     def __init__(
-        self, in_channels: int, num_heads: int = 8, relative_position: int | None = None
+        self,
+        in_channels: int,
+        num_heads: int | None = None,
+        relative_position: int | None = None,
     ) -> None:
         super().__init__()
-        if num_heads < 1 or in_channels % num_heads:
-            allowed = [n for n in range(1, in_channels + 1) if in_channels % n == 0]
-            raise ValueError(
-                f'num_heads must divide in_channels={in_channels} (one of {allowed}), '
-                f'got {num_heads}'
-            )
+        num_heads = dividing_groups(num_heads, in_channels, most=8, argument='num_heads')
         if relative_position is not None and relative_position < 1:
             raise ValueError(
                 f'relative_position must be None or at least 1, got {relative_position}'

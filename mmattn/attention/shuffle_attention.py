@@ -1,5 +1,7 @@
 """Shuffle attention (SA-Net, https://arxiv.org/abs/2102.00240)."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -16,19 +18,24 @@ class ShuffleAttention(nn.Module):
     Cost: O(B * C * H * W), 3 * in_channels / groups parameters.
 
     Args:
-        in_channels: Channels of the input, a multiple of 2 * groups: of 128 with the default.
-        groups: Number of groups.
+        in_channels: Channels of the input, a multiple of 2 * groups.
+        groups: Number of groups; default the largest power of two up to 64 of which twice divides
+            in_channels.
 
     Raises:
-        ValueError: 2 * groups does not divide in_channels.
+        ValueError: in_channels is odd, or 2 * groups does not divide it.
     """
 
-    def __init__(self, in_channels: int, groups: int = 64) -> None:
+    def __init__(self, in_channels: int, groups: int | None = None) -> None:
         super().__init__()
+        if in_channels % 2:
+            raise ValueError(f'in_channels must be even, got {in_channels}')
+        if groups is None:
+            groups = math.gcd(in_channels // 2, 64)
         if groups < 1 or in_channels % (2 * groups):
             raise ValueError(
-                f'groups must be positive and 2 * groups divide in_channels={in_channels}, '
-                f'got groups={groups}'
+                f'2 * groups must divide in_channels={in_channels}, got groups={groups}; '
+                f'{math.gcd(in_channels // 2, 64)} works'
             )
         self.groups = groups
         shape = (in_channels // (2 * groups), 1, 1)

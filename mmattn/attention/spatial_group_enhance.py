@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from mmattn.attention.layers import dividing_groups
+
 
 class SGE(nn.Module):
     """In each group of channels, positions that resemble the group's mean are enhanced.
@@ -17,16 +19,16 @@ class SGE(nn.Module):
 
     Args:
         in_channels: Channels of the input, a multiple of groups.
-        groups: Number of groups.
+        groups: Number of groups; default the largest power of two up to 64 that divides
+            in_channels.
 
     Raises:
         ValueError: groups does not divide in_channels.
     """
 
-    def __init__(self, in_channels: int, groups: int = 64) -> None:
+    def __init__(self, in_channels: int, groups: int | None = None) -> None:
         super().__init__()
-        if groups < 1 or in_channels % groups:
-            raise ValueError(f'groups must divide in_channels={in_channels}, got {groups}')
+        groups = dividing_groups(groups, in_channels, most=64)
         self.groups = groups
         self.weight = nn.Parameter(torch.zeros(groups, 1, 1))
         self.bias = nn.Parameter(torch.ones(groups, 1, 1))

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.layers import channel_mlp
+from mmattn.attention.layers import channel_mlp, default_channels
 
 _POOL_SIZES = (1, 2, 4)
 
@@ -19,22 +19,16 @@ class SPA(nn.Module):
 
     Args:
         in_channels: Channels of the input.
-        channels: Hidden channels; default in_channels // 16, as in the authors' ResNets. Their
-            DenseNets have 21 * in_channels // 16: twenty-one times the parameters.
+        channels: Hidden channels; default in_channels // 16 (at least one), as in the authors'
+            ResNets. Their DenseNets have 21 * in_channels // 16: twenty-one times the parameters.
 
     Raises:
-        ValueError: No hidden channel.
+        ValueError: ``channels`` is below 1.
     """
 
     def __init__(self, in_channels: int, channels: int | None = None) -> None:
         super().__init__()
-        if channels is None:
-            channels = in_channels // 16
-        if channels < 1:
-            raise ValueError(
-                f'channels must be at least 1, got {channels} for in_channels={in_channels}; '
-                'the default in_channels // 16 needs 16 channels or more'
-            )
+        channels = default_channels(channels, in_channels, divisor=16)
         cells = sum(size**2 for size in _POOL_SIZES)
         self.excite = channel_mlp(cells * in_channels, channels, in_channels)
 

@@ -15,7 +15,8 @@ class SE(nn.Module):
 
     Args:
         in_channels: Channels of the input.
-        reduction: Ratio of the channels to the hidden ones.
+        reduction: Ratio of the channels to the hidden ones; default 16, where fewer than
+            16 channels leave one.
         bias: Biases for both layers. The paper leaves them out for ResNets; published ImageNet
             weights of SE-ResNets often have them.
 
@@ -23,9 +24,9 @@ class SE(nn.Module):
         ValueError: A reduction that leaves no channel.
     """
 
-    def __init__(self, in_channels: int, reduction: int = 16, bias: bool = False) -> None:
+    def __init__(self, in_channels: int, reduction: int | None = None, bias: bool = False) -> None:
         super().__init__()
-        hidden_channels = reduced_channels(in_channels, reduction)
+        hidden_channels = reduced_channels(in_channels, reduction, default=16)
         self.excite = channel_mlp(in_channels, hidden_channels, in_channels, bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from mmattn.attention import (
     MSCAM,
     RGA,
     SIAU,
+    ChannelAttention,
     DoubleAttention,
     InterlacedSparse,
     MultiHeadSelfAttention,
@@ -28,6 +29,23 @@ def randomised(module: nn.Module) -> nn.Module:
     for parameter in module.parameters():
         nn.init.normal_(parameter, std=0.3)
     return module.eval().requires_grad_(False)
+
+
+@pytest.mark.parametrize('negate_energy', [True, False])
+def test_channels_attend_by_the_energy_or_its_negative(negate_energy):
+    """Written out pair by pair: the authors' softmax of (row maximum - energy), and equation 3."""
+    module = ChannelAttention(4, negate_energy=negate_energy)
+    nn.init.constant_(module.gamma.scale, 0.7)
+    x = 0.5 * torch.randn(2, 4, 3, 5, generator=torch.Generator().manual_seed(0))
+    expected = x.clone()
+    for image, out in zip(x, expected, strict=True):
+        for i in range(4):
+            energy = torch.stack([(image[i] * image[j]).sum() for j in range(4)])
+            weights = (energy.max() - energy if negate_energy else energy).exp()
+            weights = weights / weights.sum()
+            out[i] += 0.7 * sum(weights[j] * image[j] for j in range(4))
+    with torch.no_grad():
+        torch.testing.assert_close(module(x), expected, atol=1e-6, rtol=1e-5)
 
 
 def test_double_attention_mixes_descriptors_with_weights_that_sum_to_one_at_each_pixel():
@@ -166,33 +184,36 @@ def test_sums_over_a_large_map_do_not_overflow_fp16(make, level):
         (lambda: AFNB(8, 8, 4, 8, value_channels=0), 'value_channels must be at least 1, got 0'),
         (lambda: APNB(8, query_scales=(0,)), 'query_scale must be at least 1, got 0'),
         (lambda: APNB(8, key_pool_scales=(1, 0)), r'key_pool_scales .* got \(1, 0\)'),
-        (lambda: APNB(1), 'channels must be at least 1, got 0 for in_channels=1'),
+        (lambda: APNB(8, channels=0), 'channels must be at least 1, got 0'),
         (lambda: ObjectAttention(8, 0), 'channels must be at least 1, got 0'),
         (lambda: ObjectAttention(8, 4, scale=0), 'scale must be at least 1, got 0'),
         (lambda: AFF(8, reduction=9), 'reduction must be .* in_channels=8, got 9'),
         (lambda: CIAU(8, num_frames=0), 'num_frames must be at least 1, got 0'),
-        (lambda: DoubleAttention(3), 'channels must be at least 1, got 0 for in_channels=3'),
+        (lambda: DoubleAttention(8, channels=0), 'channels must be at least 1, got 0'),
         (
             lambda: DoubleAttention(8, distribution='c'),
             "one of .*'channels', 'positions'.* got 'c'",
         ),
         (lambda: IAFF(8, reduction=0), 'reduction must be .* in_channels=8, got 0'),
-        (lambda: InterlacedSparse(1), 'channels must be at least 1, got 0 for in_channels=1'),
+        (lambda: InterlacedSparse(8, channels=0), 'channels must be at least 1, got 0'),
         (lambda: InterlacedSparse(8, value_channels=0), 'value_channels must be at least 1, got 0'),
         (lambda: InterlacedSparse(8, down_factor=(8, 0)), r'down_factor .* got \(8, 0\)'),
         (lambda: MSCAM(2), 'reduction must be .* in_channels=2, got 4'),
-        (lambda: MultiHeadSelfAttention(12), r'one of \[1, 2, 3, 4, 6, 12\]\), got 8'),
+        (lambda: MultiHeadSelfAttention(12, num_heads=8), 'in_channels=12, got 8; 4 does'),
         (lambda: MultiHeadSelfAttention(8, relative_position=0), 'at least 1, got 0'),
         (lambda: NonLocal(8, mode='dot'), "mode must be one of .*'dot_product'.* got 'dot'"),
         (lambda: NonLocal(8, reduction=9), 'reduction must be .* in_channels=8, got 9'),
         (lambda: NonLocal(8, mode='gaussian', use_scale=True), "needs mode='embedded_gaussian'"),
-        (lambda: ObjectContext(1), 'channels must be at least 1, got 0 for in_channels=1'),
+        (lambda: ObjectContext(8, channels=0), 'channels must be at least 1, got 0'),
         (lambda: ObjectContext(8, num_regions=0), 'num_regions must be at least 1, got 0'),
         (lambda: RGA(64, mode='cs'), "mode must be one of .*'both'.* got 'cs'"),
         (lambda: RGA(64, grid=(8, 0)), r'grid must be .* got \(8, 0\)'),
-        (lambda: RGA(4), 'channel_reduction must be between 1 and 4, .* got 8'),
-        (lambda: RGA(64, grid=(2, 2)), 'spatial_reduction must be between 1 and 4, .* got 8'),
-        (lambda: RGA(48), 'gate_reduction must be between 1 and 7, .* got 8'),
+        (
+            lambda: RGA(4, channel_reduction=8),
+            'channel_reduction must be .* 4, .* got 8',
+        ),
+        (lambda: RGA(64, (2, 2), spatial_reduction=8), 'spatial_reduction must be .* 4, .* got 8'),
+        (lambda: RGA(48, gate_reduction=8), 'gate_reduction must be between 1 and 7, .* got 8'),
         (lambda: SIAU(1), 'reduction must be .* in_channels=1, got 2'),
         (lambda: SIAU(8, num_parts=1), 'num_parts must be at least 2, got 1'),
     ],

@@ -3,6 +3,9 @@
 import inspect
 import re
 import sys
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -52,33 +55,59 @@ from mmattn.attention import (
 )
 
 
-def row(mechanism: type[nn.Module], *args, maps: tuple = (16,), **kwargs) -> tuple[str, tuple]:
-    """A constructor call: its text, and class, builder and channels of the maps that forward takes
-    ('regions' stands for a map of 5 regions)."""
+class Row(NamedTuple):
+    """A constructor call, and what the tests must know of the module.
+
+    Attributes:
+        mechanism: The class.
+        build: The call.
+        maps: Channels of the maps that forward takes; 'regions' stands for a map of 5 regions.
+        out_channels, out_size: Of the output; by default the size of the maps.
+        smallest: The smallest map that the module takes.
+        level: Mean of features whose sums leave the range of fp16, while the output does not.
+        identity: Whether the module starts as the identity.
+    """
+
+    mechanism: type[nn.Module]
+    build: Callable[[], nn.Module]
+    maps: tuple = (16,)
+    out_channels: int = 16
+    out_size: tuple[int, int] | None = None
+    smallest: tuple[int, int] = (1, 1)
+    level: float = 40
+    identity: bool = False
+
+
+def row(mechanism: type[nn.Module], *args, **kwargs) -> tuple[str, Row]:
+    """The text of a constructor call, and its row; fields of `Row` are no arguments of the call."""
+    facts = {key: kwargs.pop(key) for key in Row._fields if key in kwargs}
     words = [repr(value) for value in args] + [f'{key}={value!r}' for key, value in kwargs.items()]
     name = f'{mechanism.__name__}({", ".join(words)})'
-    return name, (mechanism, lambda: mechanism(*args, **kwargs), maps)
+    return name, Row(mechanism, partial(mechanism, *args, **kwargs), **facts)
 
 
 MODULES = dict(
     [
         row(AFF, 16, maps=(16, 16)),
         row(AFF, 16, gain=2.0, maps=(16, 16)),
-        row(AFNB, 8, 16, 4, 12, maps=(8, 16)),
-        row(AFNB, 8, 16, 4, 12, query_scales=(1, 2), maps=(8, 16)),
+        row(AFNB, 8, 16, 4, 12, maps=(8, 16), out_channels=12),
+        row(
+            AFNB, 8, 16, 4, 12, query_scales=(1, 2), maps=(8, 16), out_channels=12, smallest=(2, 2)
+        ),
         row(APNB, 16),
-        row(APNB, 16, 4, 12, query_scales=(2,)),
+        row(APNB, 16, 4, 12, query_scales=(2,), out_channels=12, smallest=(2, 2)),
         row(AsymmetricNonLocal, 8, 16, 4, 16, maps=(8, 16)),
         row(BAM, 16, reduction=4),
         row(BAM, 16, reduction=4, fusion='product'),
         row(CBAM, 16, reduction=4),
         row(CBAM, 16, reduction=4, norm_cfg=None),
-        row(CIAU, 16),
+        row(CIAU, 16, identity=True),
         row(CSE, 16),
-        row(ChannelAttention, 16),
+        row(ChannelAttention, 16, identity=True),
+        row(ChannelAttention, 16, negate_energy=False, identity=True),
         row(CoordinateAttention, 16),
-        row(CrissCross, 16),
-        row(CrissCross, 16, recurrence=2),
+        row(CrissCross, 16, identity=True),
+        row(CrissCross, 16, recurrence=2, identity=True),
         row(DoubleAttention, 16),
         row(DoubleAttention, 16, distribution='positions'),
         row(ECA, 16),
@@ -95,7 +124,7 @@ MODULES = dict(
         row(GatherExcite, 16, 4, 'theta'),
         row(GatherExcite, 16, None, 'theta', size=(5, 6)),
         row(GatherExcite, 16, 2, 'theta_plus', reduction=4),
-        row(GlobalContext, 16),
+        row(GlobalContext, 16, identity=True),
         row(GlobalContext, 16, pooling_type='avg', fusion_types=('channel_mul',)),
         row(IAFF, 16, maps=(16, 16)),
         row(InterlacedSparse, 16),
@@ -103,17 +132,17 @@ MODULES = dict(
         row(MSCAM, 16),
         row(MultiHeadSelfAttention, 16),
         row(MultiHeadSelfAttention, 16, num_heads=2, relative_position=3),
-        row(NonLocal, 16),
-        row(NonLocal, 16, use_scale=True, sub_sample=True, norm_cfg=None),
-        row(NonLocal, 16, mode='gaussian'),
-        row(NonLocal, 16, mode='dot_product', sub_sample=True),
-        row(NonLocal, 16, mode='concatenation'),
+        row(NonLocal, 16, identity=True),
+        row(NonLocal, 16, use_scale=True, sub_sample=True, norm_cfg=None, identity=True),
+        row(NonLocal, 16, mode='gaussian', identity=True),
+        row(NonLocal, 16, mode='dot_product', sub_sample=True, identity=True, level=3),
+        row(NonLocal, 16, mode='concatenation', identity=True),
         row(ObjectAttention, 16, 8, maps=(16, 'regions')),
-        row(ObjectAttention, 16, 8, scale=2, maps=(16, 'regions')),
+        row(ObjectAttention, 16, 8, scale=2, maps=(16, 'regions'), smallest=(2, 2)),
         row(ObjectContext, 16, num_regions=5),
         row(PolarizedSelfAttention, 16),
         row(PolarizedSelfAttention, 16, mode='sequential'),
-        row(PositionAttention, 16),
+        row(PositionAttention, 16, identity=True),
         row(RGA, 16, grid=(4, 5), channel_reduction=2, spatial_reduction=2, gate_reduction=2),
         row(ResidualAttention, 16),
         row(ResidualAttention, 16, depth=1),
@@ -122,19 +151,14 @@ MODULES = dict(
         row(SE, 16, reduction=4),
         row(SE, 16, reduction=4, bias=True),
         row(SGE, 16, groups=4),
-        row(SIAU, 16),
+        row(SIAU, 16, identity=True),
         row(SKConv, 16, groups=4),
         row(SPA, 16, channels=8),
         row(SSE, 16),
         row(ShuffleAttention, 16, groups=4),
-        row(SpatialGather, maps=(16, 5)),
+        row(SpatialGather, maps=(16, 5), out_size=(5, 1)),
     ]
 )
-IDENTITIES = [
-    name
-    for name, (mechanism, _, _) in MODULES.items()
-    if mechanism in (CIAU, ChannelAttention, CrissCross, NonLocal, PositionAttention, SIAU)
-] + ['GlobalContext(16)']
 # These shift all scores of a softmax alike.
 CANCELLING = ['key_project.bias', 'key_conv.bias', 'conv_mask.bias']
 every_module = pytest.mark.parametrize('name', MODULES)
@@ -142,7 +166,7 @@ every_class = pytest.mark.parametrize('mechanism', mmattn.attention.__all__)
 
 
 def test_every_exported_mechanism_is_tested_here():
-    tested = {mechanism.__name__ for mechanism, _, _ in MODULES.values()}
+    tested = {row.mechanism.__name__ for row in MODULES.values()}
     assert tested == set(mmattn.attention.__all__)
 
 
@@ -164,7 +188,7 @@ def test_docstring_says_paper_cost_arguments_and_shapes(mechanism):
 def build(name: str) -> nn.Module:
     """The module with random parameters (no scale left at 0) and statistics, in eval mode."""
     torch.manual_seed(0)
-    module = MODULES[name][1]()
+    module = MODULES[name].build()
     with torch.no_grad():
         for key, value in module.state_dict().items():
             if key.endswith('running_var'):
@@ -182,7 +206,7 @@ def inputs(
         torch.randn(batch, 16, 5, 1, generator=generator)
         if channels == 'regions'
         else torch.randn(batch, channels, *size, generator=generator)
-        for channels in MODULES[name][2]
+        for channels in MODULES[name].maps
     ]
 
 
@@ -191,8 +215,7 @@ def inputs(
 def test_height_width_and_channels_stay(name, size):
     with torch.no_grad():
         output = build(name)(*inputs(name, size=size))
-    channels = 12 if ', 4, 12' in name else 16  # the rows that name out_channels
-    assert output.shape == (2, channels, *((5, 1) if 'Gather()' in name else size))
+    assert output.shape == (2, MODULES[name].out_channels, *(MODULES[name].out_size or size))
 
 
 @every_module
@@ -242,12 +265,10 @@ def test_every_parameter_and_input_gets_a_gradient(name):
 
 
 @every_module
-def test_maps_of_one_pixel_in_evaluation(name):
-    module = build(name)
-    # Pooled queries need two pixels in each direction.
-    size = (2, 2) if 'query_scales' in name or ' scale=2' in name else (1, 1)
+def test_smallest_map_in_evaluation(name):
     with torch.no_grad():
-        assert module(*inputs(name, batch=1, size=size)).isfinite().all()
+        output = build(name)(*inputs(name, batch=1, size=MODULES[name].smallest))
+    assert output.isfinite().all()
 
 
 @every_module
@@ -266,8 +287,7 @@ def test_autocast_stays_close_to_float32(name, dtype):
 def test_large_features_of_a_large_map_do_not_overflow_fp16(name):
     """Sums of products of such features leave the range of fp16, the outputs do not."""
     module = build(name)
-    level = 3 if 'dot_product' in name else 40
-    batch = [x + level for x in inputs(name, batch=1, size=(48, 64))]
+    batch = [x + MODULES[name].level for x in inputs(name, batch=1, size=(48, 64))]
     with torch.no_grad():
         assert module(*batch).abs().max() < torch.finfo(torch.float16).max
         with torch.autocast('cpu', dtype=torch.float16):
@@ -290,8 +310,8 @@ def test_channels_last_gives_the_same_numbers_in_channels_last(name):
         actual = module.to(memory_format=torch.channels_last)(
             *(x.contiguous(memory_format=torch.channels_last) for x in batch)
         )
-    # The regions of SpatialGather are no map.
-    assert actual.is_contiguous(memory_format=torch.channels_last) or 'Gather()' in name
+    is_a_map = MODULES[name].out_size is None
+    assert actual.is_contiguous(memory_format=torch.channels_last) or not is_a_map
     torch.testing.assert_close(actual, expected, atol=1e-5, rtol=1e-5)
 
 
@@ -330,24 +350,23 @@ def test_exports_to_onnx_and_runs_there(name, tmp_path):
 @every_module
 def test_state_dict_round_trip(name):
     module, batch = build(name), inputs(name)
-    other = MODULES[name][1]().eval()
+    other = MODULES[name].build().eval()
     other.load_state_dict(module.state_dict())
     with torch.no_grad():
         assert torch.equal(other(*batch), module(*batch))
 
 
-@pytest.mark.parametrize('name', IDENTITIES)
+@pytest.mark.parametrize('name', [name for name, row in MODULES.items() if row.identity])
 def test_starts_as_the_identity(name):
     (x,) = inputs(name)
     with torch.no_grad():
-        torch.testing.assert_close(MODULES[name][1]()(x), x, atol=1e-6, rtol=0)
+        torch.testing.assert_close(MODULES[name].build()(x), x, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(
     ('make', 'words'),
     [
-        (lambda: PositionAttention(4), 'channels must be at least 1.*in_channels=4'),
-        (lambda: CrissCross(4), 'in_channels must be at least 8, got 4'),
+        (lambda: PositionAttention(4, channels=0), 'channels must be at least 1, got 0'),
         (lambda: CrissCross(16, recurrence=0), 'recurrence must be at least 1, got 0'),
         (lambda: GlobalContext(16, ratio=1 / 32), 'ratio=0.03125 leaves no channel'),
         (lambda: GlobalContext(16, pooling_type='max'), "one of .*'att', 'avg'.* got 'max'"),

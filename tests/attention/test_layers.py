@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from mmattn.attention import layers
-from mmattn.attention.layers import ConvNormAct, dot_product_attention
+from mmattn.attention import functional
+from mmattn.attention.functional import dot_product_attention
+from mmattn.attention.layers import ConvNormAct
 
 
 def naive_attention(query, key, value, scale):
@@ -21,7 +22,7 @@ def naive_attention(query, key, value, scale):
 @pytest.mark.parametrize('large_map', [0, 2**24], ids=['fused', 'plain'])
 @pytest.mark.parametrize('widths', [(3, 3), (3, 8), (8, 3)])
 def test_attention_between_two_maps(monkeypatch, large_map, widths):
-    monkeypatch.setattr(layers, '_LARGE_MAP', large_map)
+    monkeypatch.setattr(functional, '_LARGE_MAP', large_map)
     query_width, value_width = widths
     query, key = torch.randn(2, query_width, 4, 5), torch.randn(2, query_width, 7)
     value = torch.randn(2, value_width, 7)

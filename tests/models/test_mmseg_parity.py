@@ -11,8 +11,8 @@ from mmseg.models.decode_heads import ANNHead, CCHead, DAHead, GCHead, OCRHead, 
 from mmseg.structures import SegDataSample
 from torch import nn
 
+from mmattn.attention import CrissCross
 from mmattn.models import ANLHead, CCNetHead, DANetHead, GCNetHead, OCRNetHead
-from mmattn.ops import CrissCrossAttention
 
 SIZES = [(13, 17), (9, 21)]
 COMMON = dict(channels=32, num_classes=7, norm_cfg=dict(type='BN'))
@@ -115,9 +115,9 @@ def test_losses_and_gradients_of_a_training_step_agree(name):
 
 def test_mmsegs_own_ccnet_head_takes_our_operator(monkeypatch):
     theirs, _ = build('ccnet')
-    monkeypatch.setattr(cc_head, 'CrissCrossAttention', CrissCrossAttention)
+    monkeypatch.setattr(cc_head, 'CrissCrossAttention', CrissCross)
     patched = CCHead(**PAIRS['ccnet'][2])
-    assert isinstance(patched.cca, CrissCrossAttention)
+    assert isinstance(patched.cca, CrissCross)
     patched.load_state_dict(theirs.state_dict(), strict=True)
     args = features('ccnet', (13, 17))
     with torch.no_grad():

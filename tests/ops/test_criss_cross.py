@@ -10,11 +10,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from mmattn.ops import (
-    CrissCrossAttention,
-    composed_criss_cross_attention,
-    criss_cross_attention,
-)
+from mmattn.attention import CrissCross
+from mmattn.ops import composed_criss_cross_attention, criss_cross_attention
 from mmattn.ops.extension import EXTENSION
 
 needs_kernel = pytest.mark.skipif(
@@ -292,7 +289,7 @@ def test_onnx_holds_standard_operators_only(tmp_path, dynamo):
     onnx = pytest.importorskip('onnx')
     onnxruntime = pytest.importorskip('onnxruntime')
     pytest.importorskip('onnxscript')
-    module = CrissCrossAttention(16).eval()
+    module = CrissCross(16).eval()
     nn.init.ones_(module.gamma.scale)
     x = torch.rand(1, 16, 5, 7, generator=torch.Generator().manual_seed(0))
     path = tmp_path / 'criss_cross.onnx'

@@ -1,0 +1,86 @@
+"""Functions on feature maps that several mechanisms share."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+# Scores beyond this number (64 MiB in fp32) are worth a fused kernel on the CPU at inference.
+_LARGE_MAP = 2**24
+
+
+def in_float32(function: Callable[..., Tensor], first: Tensor, *others: Tensor) -> Tensor:
+    """``function(first, *others)`` in float32 at least, under autocast too; for sums over channels
+    or pixels, which leave the range of fp16.
+
+    Args:
+        function: Takes the tensors in the wide dtype.
+        first: float64 stays float64, all else becomes float32; names the dtype of the result.
+        others: Brought to the same wide dtype.
+    """
+    wide = torch.promote_types(first.dtype, torch.float32)
+    with torch.autocast(first.device.type, enabled=False):
+        return function(*(x.to(wide) for x in (first, *others))).to(first.dtype)
+
+
+def with_pooled_queries(attend: Callable[[Tensor], Tensor], x: Tensor, scale: int) -> Tensor:
+    """``attend`` on the map of the queries pooled by its maximum, the result resized back.
+
+    Args:
+        attend: (B, C, h, w) -> (B, D, h, w).
+        x: Shape (B, C, H, W).
+        scale: Factor between H, W and h, w; at 1 nothing is pooled or resized.
+
+    Returns:
+        Tensor of shape (B, D, H, W), resized bilinearly (align_corners=True).
+    """
+    if scale == 1:
+        return attend(x)
+    out = attend(F.max_pool2d(x, scale))
+    return F.interpolate(out, x.shape[2:], mode='bilinear', align_corners=True)
+
+
+def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
+    """Single-head attention between two feature maps: ``softmax(scale * query^T key) value``.
+
+    Fused kernels keep the S x T scores out of memory; on the CPU they pay only at inference on
+    large maps (training there is two to three times faster with plain matrix products), and in
+    fp16, whose range the scores may leave: the kernels keep theirs in fp32.
+
+    Args:
+        query: Shape (B, Cq, *S), S being one or two spatial sizes.
+        key: Shape (B, Cq, *T).
+        value: Shape (B, C, *T).
+        scale: Factor on the scores.
+
+    Returns:
+        Tensor of shape (B, C, *S).
+    """
+    spatial = query.shape[2:]
+    query, key, value = (x.flatten(2).transpose(1, 2) for x in (query, key, value))
+    on_cpu = query.device.type == 'cpu'
+    large = query.shape[0] * query.shape[1] * key.shape[1] > _LARGE_MAP
+    if on_cpu and (torch.is_grad_enabled() or not large) and not _computes_in_fp16(query):
+        scores = torch.matmul(query * scale, key.transpose(1, 2))
+        out = torch.matmul(scores.softmax(dim=-1), value)
+    else:
+        out = _fused_attention(query, key, value, scale, equal_widths=on_cpu)
+    return out.transpose(1, 2).unflatten(2, spatial)
+
+
+def _computes_in_fp16(x: Tensor) -> bool:
+    if torch.is_autocast_enabled(x.device.type):
+        return torch.get_autocast_dtype(x.device.type) == torch.float16
+    return x.dtype == torch.float16
+
+
+def _fused_attention(
+    query: Tensor, key: Tensor, value: Tensor, scale: float, equal_widths: bool
+) -> Tensor:
+    missing = value.shape[2] - query.shape[2]
+    if equal_widths and missing > 0:
+        # The CPU kernel takes one head width; zero channels do not change the scores.
+        query, key = F.pad(query, (0, missing)), F.pad(key, (0, missing))
+    query, key, value = (x.unsqueeze(1).contiguous() for x in (query, key, value))
+    return F.scaled_dot_product_attention(query, key, value, scale=scale).squeeze(1)
