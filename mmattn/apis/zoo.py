@@ -6,17 +6,15 @@ import platform
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
-from mmseg.models.backbones.resnet import Bottleneck
+from mmseg.models.backbones.resnet import Bottleneck, ResNet
 from torch import nn
 
-from mmattn import attention
 from mmattn.apis.cost import Cost, measure_cost, relative_latencies
-from mmattn.apis.zoo_facts import FACTS
-from mmattn.models import MECHANISMS
+from mmattn.models.mechanisms import AUTHORS, LIBRARY, LISTING, OTHERS, TABLE, Mechanism, Source
 
 CHANNELS, SIZE = 512, (64, 64)
 LATENCY_FILE = 'benchmarks/results/zoo_latency.json'
@@ -27,11 +25,11 @@ _INTRODUCTION = """\
 
 Written by `python tools/zoo.py`; do not edit.
 
-Each is a plain module of `mmattn.attention` and, but for AFNB, a type that configs name. The costs
-are those of the module with its defaults on one map of {channels} x {height} x {width}, and in
-parentheses relative to the bare block: a bottleneck block of ResNet-50 without attention on the
-same map, as in stage 2 of a network of output stride 8 for images of {image} x {image}. The block
-has {parameters} parameters, {macs} MACs and {memory} of memory.
+Each is a plain module of `mmattn.attention` and, but for the parts of a head, a type that configs
+name. The costs are those of the module with its defaults on one map of {channels} x {height} x
+{width}, and in parentheses relative to the bare block: a bottleneck block of ResNet-50 without
+attention on the same map, as in stage 2 of a network of output stride 8 for images of {image} x
+{image}. The block has {parameters} parameters, {macs} MACs and {memory} of memory.
 
 - **kind**: what attention is over: channels, positions (spatial), both (hybrid), pairs of pixels,
   rows or channels (self), classes (category), frequencies, second-order statistics; or the fusion
@@ -43,11 +41,14 @@ has {parameters} parameters, {macs} MACs and {memory} of memory.
 - **plugs into**: *any* stands for a position of a block (`plugins` of `AttnResNet`,
   `AttnResNetV1c` and `AttnResNetV1d`, 18 to 152 layers, and of mmseg's own bottleneck ResNets),
   the end of a stage (their position `after_stage`), a neck (`AttentionNeck`) and a head
-  (`AttentionHead`).
-- **golden parity**: whether a test shows that outputs and input gradients are those of stored
-  vectors, and whose. Where the default, the paper's form, is not that of the source, the option
-  that is stands with it. Forms that differ from the paper and are not offered are named too; the
-  docstring of the module says how they differ.
+  (`AttentionHead`). All mechanisms but fusions and parts of heads fit *any*. Where one would
+  more than double ResNet-50 ({backbone} parameters) from `after_conv3` of every block in stages 2
+  to 4, its row names the place where it is meant to stand instead, and what every block would add.
+- **same numbers as**: the code whose outputs and input gradients a test compares with those of the
+  module, and whose code that is: that of the *authors*, of a *library*, a re-implementation by
+  *others*, or a *listing* in an overview article. Where the default is not the form of that code,
+  the option that is stands with it. Forms that differ from the paper and are not offered are named
+  too; the docstring of the module says how they differ.
 """
 _COLUMNS = (
     'name',
@@ -58,20 +59,22 @@ _COLUMNS = (
     'memory',
     'latency',
     'plugs into',
-    'golden parity',
+    'same numbers as',
 )
 _PLACES = {
     'map': 'any',
     'convolution': 'any',
     'fusion': '`fusion` of `AttnResNet`, `AFFFPN`',
+    'part': '',
 }
+_ORIGINS = {AUTHORS: 'authors', LIBRARY: 'library', OTHERS: 'others', LISTING: 'listing'}
+# Number of blocks and channels at their ends in stages 2 to 4 of ResNet-50.
+_BLOCKS = ((4, 512), (6, 1024), (3, 2048))
 
 
 def build(name: str) -> nn.Module:
     """A mechanism with its defaults."""
-    if name == 'AFNB':
-        return attention.AFNB(CHANNELS, CHANNELS, CHANNELS // 2, CHANNELS)
-    return MECHANISMS[name].module(CHANNELS)
+    return TABLE[name].module(CHANNELS)
 
 
 def render_zoo(root: Path) -> str:
@@ -91,6 +94,7 @@ def render_zoo(root: Path) -> str:
         width=SIZE[1],
         image=8 * SIZE[0],
         latency=_describe(measured),
+        backbone=_count(_backbone_parameters()),
         **block,
     )
     rows = [_COLUMNS, ('---',) * len(_COLUMNS), *_rows(reference, measured.get('ratios', {}))]
@@ -98,20 +102,48 @@ def render_zoo(root: Path) -> str:
 
 
 def _rows(reference: Cost, ratios: dict[str, float]) -> Iterator[tuple[str, ...]]:
-    for name, fact in sorted(FACTS.items(), key=lambda item: item[0].lower()):
+    for name, row in sorted(TABLE.items(), key=lambda item: item[0].lower()):
         cost = _cost(partial(build, name), _inputs(name))
         relative = (a / b for a, b in zip(astuple(cost), astuple(reference), strict=True))
         costs = zip(_amounts(cost), relative, strict=True)
-        places = '' if name == 'AFNB' else _PLACES[MECHANISMS[name].kind]
         yield (
             f'`{name}`',
-            _paper(getattr(attention, name)),
-            fact.kind,
+            _paper(row.module),
+            row.attends,
             *(f'{amount} ({_ratio(value)})' for amount, value in costs),
             _ratio(ratios[name]) if name in ratios else 'not measured',
-            ', '.join(filter(None, (fact.places, places))),
-            f'yes: {fact.source}' + (f'; not offered: {fact.left_out}' if fact.left_out else ''),
+            _place(row),
+            '; '.join(map(_describe_source, row.sources))
+            + (f'; not offered: {row.left_out}' if row.left_out else ''),
         )
+
+
+def _place(row: Mechanism) -> str:
+    added = added_parameters(row)
+    if added > _backbone_parameters() and row.kind != 'part':
+        return f'{row.place} (every block: {_count(added)} parameters)'
+    return ', '.join(filter(None, (row.place, _PLACES[row.kind])))
+
+
+def added_parameters(row: Mechanism) -> int:
+    """What ResNet-50 gains by the mechanism at the end of every block of stages 2 to 4."""
+    with torch.device('meta'):
+        return sum(blocks * _parameters(row.module(channels)) for blocks, channels in _BLOCKS)
+
+
+@cache
+def _backbone_parameters() -> int:
+    with torch.device('meta'):
+        return _parameters(ResNet(50))
+
+
+def _parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _describe_source(source: Source) -> str:
+    words = ' '.join(filter(None, (f'*{_ORIGINS[source.origin]}*', source.name)))
+    return ', '.join(filter(None, (words, source.note)))
 
 
 def measure_latency(root: Path) -> None:
@@ -120,7 +152,7 @@ def measure_latency(root: Path) -> None:
     def job(module: nn.Module, inputs: int) -> tuple[nn.Module, list[torch.Tensor]]:
         return module.eval(), [torch.randn(1, CHANNELS, *SIZE) for _ in range(inputs)]
 
-    jobs = {name: job(build(name), _inputs(name)) for name in FACTS}
+    jobs = {name: job(build(name), _inputs(name)) for name in TABLE}
     ratios, milliseconds, rounds = relative_latencies(job(_reference(), 1), jobs)
     result = dict(
         command=_MEASURE,
@@ -141,7 +173,7 @@ def _reference() -> nn.Module:
 
 
 def _inputs(name: str) -> int:
-    return 2 if name in ('AFF', 'AFNB', 'IAFF') else 1
+    return 2 if TABLE[name].kind in ('fusion', 'part') else 1
 
 
 def _cost(build: Callable[[], nn.Module], inputs: int) -> Cost:

@@ -111,9 +111,9 @@ class AFNB(nn.Module):
 
     Args:
         low_in_channels: Channels of the low-level map.
-        high_in_channels: Channels of the high-level map.
-        channels: Channels of query and key.
-        out_channels: Channels of the output.
+        high_in_channels: Channels of the high-level map; default low_in_channels.
+        channels: Channels of query and key; default high_in_channels // 2, at least one.
+        out_channels: Channels of the output; default high_in_channels.
         value_channels: Channels of the values; default ``channels``.
         query_scales: One stage for each entry.
         key_pool_scales: Sizes of the pooling grids.
@@ -127,9 +127,9 @@ class AFNB(nn.Module):
     def __init__(
         self,
         low_in_channels: int,
-        high_in_channels: int,
-        channels: int,
-        out_channels: int,
+        high_in_channels: int | None = None,
+        channels: int | None = None,
+        out_channels: int | None = None,
         value_channels: int | None = None,
         query_scales: Sequence[int] = (1,),
         key_pool_scales: Sequence[int] = (1, 3, 6, 8),
@@ -139,6 +139,9 @@ class AFNB(nn.Module):
         super().__init__()
         if not query_scales:
             raise ValueError(f'query_scales must be one or more numbers, got {query_scales!r}')
+        high_in_channels = low_in_channels if high_in_channels is None else high_in_channels
+        channels = default_channels(channels, high_in_channels, divisor=2)
+        out_channels = high_in_channels if out_channels is None else out_channels
         self.stages = nn.ModuleList(
             AsymmetricNonLocal(
                 low_in_channels,

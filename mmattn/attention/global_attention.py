@@ -19,8 +19,8 @@ class GAM(nn.Module):
     Args:
         in_channels: Channels of the input.
         reduction: MLP and convolutions have in_channels // reduction hidden channels.
-        channel_sigmoid: Whether the MLP's output passes a sigmoid, as in the paper; the
-            listing in circulation leaves it out and multiplies by the output itself.
+        channel_sigmoid: Whether the MLP's output passes a sigmoid, as in the paper; the listings
+            in circulation leave it out and multiply by the output itself.
         norm_cfg: Normalisation of the convolutions.
 
     Raises:

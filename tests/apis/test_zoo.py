@@ -9,9 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmattn.apis.cost import measure_cost, relative_latencies
-from mmattn.apis.zoo import render_zoo
-from mmattn.apis.zoo_facts import FACTS
-from mmattn.models import MECHANISMS
+from mmattn.apis.zoo import added_parameters, render_zoo
+from mmattn.models.mechanisms import AUTHORS, MECHANISMS, TABLE
 from mmattn.ops.extension import EXTENSION
 
 REPO = Path(__file__).resolve().parents[2]
@@ -25,20 +24,77 @@ def test_docs_hold_what_the_command_writes():
     assert (REPO / 'docs' / 'zoo.md').read_text() == render_zoo(REPO), 'run python tools/zoo.py'
 
 
-def test_every_mechanism_has_a_row():
-    assert set(FACTS) == {*MECHANISMS, 'AFNB'}
+@pytest.fixture(scope='module')
+def page(tmp_path_factory) -> str:
+    """The text for a checkout without measured latencies."""
+    return render_zoo(tmp_path_factory.mktemp('checkout'))
 
 
-def test_every_row_that_claims_golden_parity_has_its_test():
+RESNET50 = 23_508_032  # parameters of the backbone
+
+
+def cells(name: str, text: str) -> list[str]:
+    (line,) = (line for line in text.splitlines() if line.startswith(f'| `{name}` |'))
+    return [cell.strip() for cell in line.strip('|').split(' | ')]
+
+
+def test_every_mechanism_that_would_double_resnet50_names_its_place():
+    heavy = {name for name, row in MECHANISMS.items() if added_parameters(row) > RESNET50}
+    assert {'GAM', 'ResidualAttention', 'FullyAttentional', 'InterlacedSparse'} <= heavy
+    assert not [name for name in heavy if not MECHANISMS[name].place]
+
+
+@pytest.mark.parametrize(
+    ('name', 'place'),
+    [
+        ('GAM', 'the end of one stage (`after_stage`) or a head (every block: 498 M parameters)'),
+        ('FullyAttentional', '`FLAHead` (every block: 219 M parameters)'),
+        ('SE', 'any'),
+        ('SKConv', '`conv2`, any'),
+        ('AFF', '`fusion` of `AttnResNet`, `AFFFPN`'),
+        ('AFNB', '`ANLHead`'),
+    ],
+)
+def test_table_says_where_a_mechanism_stands(name, place, page):
+    assert cells(name, page)[-2] == place
+
+
+def test_table_says_whose_code_has_the_same_numbers(page):
+    for name, row in TABLE.items():
+        own = any(source.origin == AUTHORS for source in row.sources)
+        assert ('*authors*' in cells(name, page)[-1]) == own
+    assert cells('BAM', page)[-1] == (
+        '*others* xmu-xiaoma666/External-Attention-pytorch; '
+        "*authors* Jongchan/attention-module, as `fusion='product'`"
+    )
+
+
+def test_code_of_others_is_not_said_to_be_the_authors():
+    others = {name for name, row in TABLE.items() if AUTHORS not in {s.origin for s in row.sources}}
+    assert others == {
+        'DoubleAttention',
+        'GAM',
+        'GatherExcite',
+        'MultiHeadSelfAttention',
+        'NonLocal',
+        'PolarizedSelfAttention',
+        'ResidualAttention',
+        'SE',
+        'SKConv',
+        'SPA',
+    }
+
+
+def test_every_row_has_its_test():
     files = (REPO / 'tests' / 'attention' / 'golden').glob('test_*.py')
     text = '\n'.join(file.read_text() for file in files)
     halves = {'CSE': 'SCSE', 'SSE': 'SCSE'}
-    missing = [name for name in FACTS if not re.search(rf'\b{halves.get(name, name)}\b', text)]
+    missing = [name for name in TABLE if not re.search(rf'\b{halves.get(name, name)}\b', text)]
     assert not missing
 
 
-def test_unmeasured_latencies_are_said_to_be_so(tmp_path):
-    assert render_zoo(tmp_path).count('| not measured |') == len(FACTS)
+def test_unmeasured_latencies_are_said_to_be_so(page):
+    assert page.count('| not measured |') == len(TABLE)
 
 
 class Squares(nn.Module):

@@ -4,9 +4,12 @@ import os
 import re
 
 import pytest
+import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
 from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
 
 from mmattn.compat import safe_load
 
@@ -71,17 +74,27 @@ def build(config: Config):
     return MODELS.build(config.model)
 
 
-def test_places_of_the_guide_build():
-    rows = re.findall(r'^\| [a-z ]+ \| `((?:backbone|neck|decode_head)=.*)` \|$', GUIDE, re.M)
-    assert len(rows) == 6
-    path = REPO / 'configs' / 'ablations' / 'fcn_r50-d8_1xb8-20k_camvid-360x480.py'
-    for row in rows:
-        config = Config.fromfile(path)
-        config.merge_from_dict(dict(model=eval(f'dict({row})')))
-        if 'AFFFPN' in row:
-            config.model.decode_head.in_channels = 256
-            config.model.auxiliary_head.in_channels = 256
-        build(config)
+def losses(model, size=(64, 96)) -> dict[str, torch.Tensor]:
+    """Of a forward pass in training through backbone, neck and all heads."""
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.ones(1, *size).long()))] * 2
+    with torch.no_grad():
+        return model.train().loss(torch.randn(2, 3, *size), samples)
+
+
+PLACES = re.findall(r'^\| ([a-z ,]+) \| `(\w+=.*)` \|$', GUIDE.split('## Other places')[1], re.M)
+
+
+def test_every_place_of_the_guide_is_a_row_to_try():
+    table = [line for line in GUIDE.splitlines() if line.startswith('| ')]
+    assert len(PLACES) == len(table) - 2 == 8
+
+
+@pytest.mark.parametrize('row', [row for _, row in PLACES], ids=[place for place, _ in PLACES])
+def test_places_of_the_guide_train(row):
+    (base,) = re.findall(r'`(configs/ablations/fcn_r50-\S+)`', GUIDE)
+    config = Config.fromfile(REPO / base)
+    config.merge_from_dict(dict(model=eval(f'dict({row})')))
+    assert all(loss.isfinite() for loss in losses(build(config)).values())
 
 
 @pytest.mark.parametrize('command', re.findall(r'tools/train.py .* --cfg-options .*', GUIDE))
@@ -92,3 +105,4 @@ def test_options_of_the_guide_change_the_mechanism(command):
     config.merge_from_dict({key: value})
     model = build(config)
     assert any(type(module).__name__ == value for module in model.modules())
+    assert all(loss.isfinite() for loss in losses(model).values())

@@ -92,6 +92,22 @@ def test_is_a_branch_of_danet(index, mechanism):
         assert torch.equal(head(features()), danet(features())[index])
 
 
+def test_a_list_is_a_chain():
+    chain = [dict(type='SE', reduction=8), dict(type='PositionAttention', channels=16)]
+    head = with_weights_away_from_zero(build('AttentionHead', attention=chain))
+    first, second = head.attention
+    x = torch.randn(2, 128, 5, 6)
+    with torch.no_grad():
+        assert torch.equal(head.context(x), second(first(x)))
+        assert not torch.equal(head.context(x), second(x))
+
+
+def test_one_mechanism_has_no_index_in_its_state_dict():
+    head = build('AttentionHead', attention=dict(type='SE'))
+    keys = {key for key in head.state_dict() if key.startswith('attention.')}
+    assert keys == {'attention.excite.0.weight', 'attention.excite.2.weight'}
+
+
 @pytest.mark.parametrize(
     ('attention', 'words'),
     [
@@ -99,6 +115,9 @@ def test_is_a_branch_of_danet(index, mechanism):
         (dict(type='SEE'), "attention: type must be one of .*SE.*; got 'SEE'"),
         (dict(type='SE', reduction=1000), 'attention: SE: reduction must be between 1 and .*128'),
         (dict(type='SE', ratio=4), "attention: SE: .*'ratio'"),
+        ([dict(type='ECA'), dict(type='AFF')], r"attention\[1\]: type must be one of .*got 'AFF'"),
+        ([dict(type='SE', ratio=4), dict(type='ECA')], r"attention\[0\]: SE: .*'ratio'"),
+        ([], 'attention must be a config or a list of them, got an empty list'),
     ],
 )
 def test_wrong_attention_is_named(attention, words):

@@ -18,8 +18,6 @@ from mmattn.models import MECHANISMS
 
 # Classes that no single place of a backbone has the inputs of.
 PARTS_OF_HEADS = {'AFNB', 'AsymmetricNonLocal', 'ObjectAttention', 'SpatialGather'}
-# The defaults of all others fit the 64 channels of the first stage.
-ARGUMENTS = {'ShuffleAttention': dict(groups=16)}
 FAMILIES = {
     'ResNet': {},
     'ResNetV1c': {},
@@ -87,7 +85,7 @@ def one_stage(depth: int, **options) -> nn.Module:
 @pytest.mark.parametrize('name', MECHANISMS)
 def test_mechanisms_train_in_a_stage(name, depth):
     mechanism = MECHANISMS[name]
-    cfg = dict(type=name, **ARGUMENTS.get(name, {}))
+    cfg = dict(type=name)
     if mechanism.kind == 'fusion':
         options = dict(fusion=cfg)
     else:

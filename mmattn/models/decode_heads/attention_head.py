@@ -1,31 +1,46 @@
 """Any mechanism as a decode head."""
 
-from mmseg.registry import MODELS
-from torch import Tensor
+from collections.abc import Sequence
 
+from mmseg.registry import MODELS
+from torch import Tensor, nn
+
+from mmattn.errors import UserError
 from mmattn.models.decode_heads.context_fcn_head import ContextFCNHead
 from mmattn.models.mechanisms import build_mechanism
 
 
 @MODELS.register_module()
 class AttentionHead(ContextFCNHead):
-    """An FCN head with a registered attention mechanism between its two convolutions.
+    """An FCN head with attention between its two convolutions: one registered mechanism or a chain.
 
     With ``concat_input=False`` and PositionAttention or ChannelAttention this is one branch of
     DANet; with CrissCross or GlobalContext it is CCNetHead or GCNetHead.
 
     Args:
         attention: Config of the mechanism, ``dict(type='CBAM', reduction=8)``; its in_channels are
-            the head's ``channels``.
+            the head's ``channels``. A list of configs is a chain: each sees the output of the one
+            before it.
         **kwargs: Arguments of mmseg's FCNHead, without num_convs.
 
     Raises:
-        UserError: A mechanism that is unknown, joins two maps, or refuses its arguments.
+        UserError: An empty list; a mechanism that is unknown, joins two maps, or refuses its
+            arguments.
     """
 
-    def __init__(self, attention: dict, **kwargs) -> None:
+    def __init__(self, attention: dict | Sequence[dict], **kwargs) -> None:
         super().__init__(**kwargs)
-        _, self.attention = build_mechanism('attention', attention, in_channels=self.channels)
+        if isinstance(attention, dict):
+            self.attention = self._build('attention', attention)
+        elif not attention:
+            raise UserError('attention must be a config or a list of them, got an empty list')
+        else:
+            self.attention = nn.Sequential(
+                *(self._build(f'attention[{i}]', cfg) for i, cfg in enumerate(attention))
+            )
+
+    def _build(self, role: str, cfg: dict) -> nn.Module:
+        return build_mechanism(role, cfg, in_channels=self.channels)[1]
 
     def context(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, channels, H, W)."""

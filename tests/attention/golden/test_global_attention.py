@@ -1,11 +1,11 @@
-"""GAM without the channel sigmoid gives the numbers of the released code."""
+"""GAM without the channel sigmoid gives the numbers of an article's listing."""
 
 from mmattn.attention import GAM
 from tests.attention.golden.layouts import as_convolutions
 from tests.golden import Case, check, conv_norm, fold_biases, rename
 
 
-def test_gam_of_the_released_code(golden_dir):
+def test_gam_of_the_listing(golden_dir):
     case = Case(golden_dir, 'gam')
     state = rename(
         case.params,
