@@ -11,9 +11,10 @@ from mmengine.config import Config, DictAction
 
 from mmattn.apis import TrainResult
 from mmattn.apis import train as train_model
-from mmattn.apis.train import _result, _use_amp
-from mmattn.compat import safe_load
+from mmattn.apis.options import use_amp
+from mmattn.apis.training import _result
 from mmattn.datasets import generate_toy_scenes
+from mmattn.engine.checkpoints import safe_load
 from mmattn.errors import UserError
 
 from ..e2e.conftest import CONFIG, SMALL
@@ -36,13 +37,13 @@ def config(**wrapper) -> Config:
 def test_amp_changes_the_wrapper_and_nothing_else(cpu, given, expected):
     scaling = dict(loss_scale='dynamic') if given == 'AmpOptimWrapper' else {}
     cfg = config(type=given, **scaling)
-    _use_amp(cfg, cpu)
+    use_amp(cfg, cpu)
     assert cfg.optim_wrapper.to_dict() == config(type=expected).optim_wrapper.to_dict()
 
 
 def test_amp_says_which_wrapper_it_cannot_change():
     with pytest.raises(UserError, match='MyWrapper'):
-        _use_amp(config(type='MyWrapper'), cpu=True)
+        use_amp(config(type='MyWrapper'), cpu=True)
 
 
 def test_a_work_dir_that_cannot_be_made(tmp_path):
@@ -64,7 +65,7 @@ def test_the_summary_names_what_there_is():
     assert (result.last_miou, result.best_miou, result.best_iteration) == (30.25, 31.5, 200)
     text = str(result)
     assert 'last 30.25, best 31.50 at iteration 200' in text
-    assert 'tools/test.py c.py w/best.pth' in text
+    assert 'mmattn test c.py w/best.pth' in text
     assert 'curves' not in text
     nothing = TrainResult(Path('c.py'), Path('w'), None, {}, None)
     assert str(nothing) == 'Training is done. Work dir: w'

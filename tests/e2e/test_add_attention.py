@@ -8,7 +8,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
-from mmattn.compat import safe_load
+from mmattn.engine.checkpoints import safe_load
 
 from .conftest import REPO
 

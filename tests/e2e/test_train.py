@@ -12,8 +12,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmattn.apis.checkpoint import latest_checkpoint, run_checkpoints
-from mmattn.compat import safe_load
+from mmattn.engine.checkpoints import safe_load
+from mmattn.preflight.checkpoint import latest_checkpoint, run_checkpoints
 
 from .conftest import CONFIG, REPO
 

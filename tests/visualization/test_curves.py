@@ -13,7 +13,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmattn.compat import enable_safe_checkpoints
+from mmattn.engine import checkpoints
 from mmattn.errors import UserError
 from mmattn.visualization import plot_curves
 from mmattn.visualization.curves import curve_figure, read_curves
@@ -74,7 +74,7 @@ def run(work_dir: Path, iterations: int, value: float, resume_from: int | None =
 @pytest.fixture(scope='module')
 def starts(tmp_path_factory) -> list[Path]:
     """A run of 10 iterations, and its continuation from iteration 8 to 14."""
-    enable_safe_checkpoints()
+    checkpoints.install()
     folder = tmp_path_factory.mktemp('runs')
     return [run(folder / 'first', 10, 1.0), run(folder / 'second', 14, 2.0, resume_from=8)]
 

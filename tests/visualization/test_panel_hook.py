@@ -8,8 +8,9 @@ from mmengine.runner import Runner
 from mmseg.utils import register_all_modules
 from PIL import Image
 
+from mmattn.engine import PredictionPanelHook
 from mmattn.errors import UserError
-from mmattn.visualization import PredictionPanelHook, prediction_panel
+from mmattn.visualization import prediction_panel
 
 CLASSES = ('left', 'right', 'élsewhere')
 PALETTE = [[0, 130, 180], [128, 64, 0], [0, 200, 142]]

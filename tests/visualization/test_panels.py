@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmattn.engine.hooks.image_files import image_file_names
 from mmattn.errors import UserError
 from mmattn.visualization import prediction_panel
-from mmattn.visualization.image_files_hook import image_file_names
 from mmattn.visualization.panels import GAP, MAX_SIDE, VOID, VOID_LINES
 
 CLASSES = ['sky', 'road', 'car', 'boat']

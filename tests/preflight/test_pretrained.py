@@ -4,8 +4,15 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmattn.apis.pretrained import drop_pretrained, fetch_pretrained
+from mmattn.engine import checkpoints
 from mmattn.errors import UserError
+from mmattn.preflight.pretrained import drop_pretrained, fetch_pretrained
+
+
+@pytest.fixture(scope='module', autouse=True)
+def installed():
+    checkpoints.install()
+
 
 NOBODY_THERE = 'http://127.0.0.1:9/weights.pth'
 

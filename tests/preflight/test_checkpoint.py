@@ -9,8 +9,9 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 import mmattn.apis  # noqa: F401  registers the models
-from mmattn.apis.checkpoint import check_checkpoint, latest_checkpoint
 from mmattn.errors import UserError
+from mmattn.preflight.checkpoint import check_checkpoint, latest_checkpoint
+from mmattn.preflight.model import look_at_model
 
 
 def config(depth=18, head='FCNHead', classes=3, width=8, auxiliary=True) -> Config:
@@ -27,6 +28,10 @@ def config(depth=18, head='FCNHead', classes=3, width=8, auxiliary=True) -> Conf
             )
         )
     )
+
+
+def check(path, cfg: Config, **options) -> None:
+    check_checkpoint(path, cfg, look_at_model(cfg).shapes, **options)
 
 
 @pytest.fixture(autouse=True)
@@ -51,14 +56,14 @@ def save(tmp_path):
 
 @pytest.mark.parametrize('auxiliary', [True, False])
 def test_weights_of_the_same_model_fit_with_or_without_auxiliary_head(save, auxiliary):
-    check_checkpoint(save(config()), config(auxiliary=auxiliary))
-    check_checkpoint(save(config(auxiliary=auxiliary)), config())
+    check(save(config()), config(auxiliary=auxiliary))
+    check(save(config(auxiliary=auxiliary)), config())
 
 
 def test_weights_of_a_data_parallel_model_fit(tmp_path):
     weights = MODELS.build(copy.deepcopy(config().model)).state_dict()
     torch.save({f'module.{key}': value for key, value in weights.items()}, tmp_path / 'w.pth')
-    check_checkpoint(tmp_path / 'w.pth', config())
+    check(tmp_path / 'w.pth', config())
 
 
 @pytest.mark.parametrize(
@@ -77,40 +82,40 @@ def test_weights_of_a_data_parallel_model_fit(tmp_path):
 def test_weights_of_another_model_are_refused(save, other, message):
     path = save(config(**other))
     with pytest.raises(UserError, match=message) as error:
-        check_checkpoint(path, config())
+        check(path, config())
     assert str(path) in str(error.value)
     assert str(error.value).endswith('Give the config it was trained with (fcn_r18_toy)')
 
 
 def test_missing_weights_are_refused(save):
     with pytest.raises(UserError, match=r'another backbone.*Missing: backbone\.layer1\.2'):
-        check_checkpoint(save(config()), config(depth=34))
+        check(save(config()), config(depth=34))
 
 
 def test_a_checkpoint_without_training_state_cannot_be_resumed(save):
     with pytest.raises(UserError, match='weights only.*load_from='):
-        check_checkpoint(save(config()), config(), resume=True)
-    check_checkpoint(save(config(), optimizer={}, message_hub={}), config(), resume=True)
+        check(save(config()), config(), resume=True)
+    check(save(config(), optimizer={}, message_hub={}), config(), resume=True)
 
 
 def test_resuming_needs_the_auxiliary_head(save):
     path = save(config(auxiliary=False), optimizer={}, message_hub={})
     with pytest.raises(UserError, match='Missing: auxiliary_head'):
-        check_checkpoint(path, config(), resume=True)
+        check(path, config(), resume=True)
 
 
 @pytest.mark.parametrize('content', [[1, 2], {}, {'epoch': 3}, {'state_dict': {'a': 1}}])
 def test_a_file_without_weights_is_refused(tmp_path, content):
     torch.save(content, tmp_path / 'other.pth')
     with pytest.raises(UserError, match='holds no model weights'):
-        check_checkpoint(tmp_path / 'other.pth', config())
+        check(tmp_path / 'other.pth', config())
 
 
 def test_a_model_that_cannot_be_built_is_told_as_such(save):
     path, cfg = save(config()), config()
     cfg.model.decode_head.colour = 'red'
     with pytest.raises(UserError, match="unexpected keyword argument 'colour'"):
-        check_checkpoint(path, cfg)
+        check(path, cfg)
 
 
 def test_the_latest_checkpoint_is_the_one_last_written(tmp_path):

@@ -14,8 +14,8 @@ from mmseg.models.backbones.resnet import Bottleneck
 from torch import nn
 
 from mmattn import attention
-from mmattn.apis.cost import Cost, measure_cost, relative_latencies
 from mmattn.apis.zoo_facts import FACTS
+from mmattn.cost import Cost, measure_cost, relative_latencies
 from mmattn.models import MECHANISMS
 
 CHANNELS, SIZE = 512, (64, 64)

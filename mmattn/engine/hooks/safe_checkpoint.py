@@ -1,9 +1,13 @@
 """Checkpoints that a kill at any moment leaves resumable."""
 
+from typing import Any
+
 from mmengine.dist import is_main_process
 from mmengine.hooks import CheckpointHook
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
+
+from mmattn.engine import checkpoints
 
 
 @HOOKS.register_module()
@@ -11,7 +15,13 @@ class SafeCheckpointHook(CheckpointHook):
     """mmengine's CheckpointHook, but an outdated checkpoint goes only when the new one is there.
 
     mmengine removes it first: with `max_keep_ckpts=1`, a run killed while it saves has none left.
+    A run with this hook reads and writes checkpoints by `mmattn.engine.checkpoints`, whichever tool
+    started it.
     """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        checkpoints.install()
+        super().__init__(*args, **kwargs)
 
     def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: dict) -> None:
         if self.max_keep_ckpts <= 0:

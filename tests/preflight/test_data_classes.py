@@ -7,8 +7,8 @@ from mmengine.registry import init_default_scope
 from PIL import Image
 
 import mmattn.apis  # noqa: F401  registers the data sets
-from mmattn.apis.preflight import check_data, is_first_process, set_launcher
 from mmattn.errors import UserError
+from mmattn.preflight.data import check_data
 
 
 def config(dataset: dict, decode, auxiliary=None) -> Config:
@@ -74,29 +74,3 @@ def test_an_impossible_data_set_setting_is_explained(binary):
     cfg = config({**binary, 'colour': 'red'}, dict(num_classes=2))
     with pytest.raises(UserError, match="unexpected keyword argument 'colour'"):
         check_data(cfg, ['train_dataloader'], 'sample')
-
-
-@pytest.mark.parametrize(
-    ('launcher', 'variable'),
-    [('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID'), ('mpi', 'OMPI_COMM_WORLD_RANK')],
-)
-def test_the_first_process_is_that_of_the_launcher(monkeypatch, launcher, variable):
-    for number in (0, 1):
-        monkeypatch.setenv(variable, str(number))
-        assert is_first_process(launcher) is (number == 0)
-        assert is_first_process('none')
-
-
-@pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
-def test_a_launcher_that_has_not_started_the_process_is_explained(monkeypatch, launcher):
-    for variable in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'):
-        monkeypatch.delenv(variable, raising=False)
-    with pytest.raises(UserError, match='start the tool by (torchrun|srun|mpirun)'):
-        set_launcher(Config(), launcher)
-
-
-def test_a_launcher_for_gpus_is_refused_on_cpus(monkeypatch):
-    monkeypatch.setenv('SLURM_PROCID', '0')
-    monkeypatch.setattr('mmattn.apis.preflight.on_cpu', lambda: True)
-    with pytest.raises(UserError, match='needs GPUs; on CPUs use torchrun'):
-        set_launcher(Config(), 'slurm')

@@ -63,6 +63,26 @@ def measure_cost(build: Callable[[], nn.Module], shapes: Sequence[Sequence[int]]
     )
 
 
+def count_macs(run: Callable[[], object]) -> float:
+    """Multiply-adds of convolutions, matrix products and attention in what ``run`` does."""
+    with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
+        run()
+    return counter.get_total_flops() / 2
+
+
+def readable(value: float) -> str:
+    """A count for people: 1234567 -> '1.2 M'."""
+    for unit, size in (('G', 1e9), ('M', 1e6), ('k', 1e3)):
+        if value >= size:
+            return f'{two_digits(value / size)} {unit}'
+    return f'{value:.0f}'
+
+
+def two_digits(value: float) -> str:
+    """Two significant digits, more only in front of the point."""
+    return f'{value:.0f}' if value >= 9.95 else f'{value:.1f}'
+
+
 def _storage(tensor: Tensor) -> StorageWeakRef:
     """Names the memory of a tensor, which its views share."""
     return StorageWeakRef(tensor.untyped_storage())

@@ -1,27 +1,11 @@
-"""What the command-line tools share. Imports nothing heavy: `--help` must not wait for torch."""
+"""Arguments that several commands share."""
 
 import argparse
 import os
-import sys
-from collections.abc import Callable
-
-from mmattn.errors import UserError
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a tool: mistakes of the user end in one line on stderr and exit code 2."""
-    try:
-        main()
-    except UserError as error:
-        print(f'error: {error}', file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print('interrupted; train.py goes on with --resume', file=sys.stderr)
-        sys.exit(130)
-
-
-def add_common_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments that train.py and test.py have in common, named as in MMSegmentation."""
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """What train and test have in common, named as in MMSegmentation's tools."""
     parser.add_argument('--work-dir', help='folder of what the run writes')
     parser.add_argument(
         '--amp',
@@ -35,10 +19,13 @@ def add_common_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='KEY=VALUE',
         help='override the config: model.backbone.depth=50 key="[a,b]"',
     )
+    parser.add_argument(
+        '--verbose', action='store_true', help='print the whole log, which else goes to its file'
+    )
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
     # torchrun sets LOCAL_RANK; the older torch.distributed.launch passes it in either spelling.
     parser.add_argument(
-        '--local_rank', '--local-rank', type=_set_local_rank, help=argparse.SUPPRESS
+        '--local_rank', '--local-rank', action=_SetLocalRank, type=int, help=argparse.SUPPRESS
     )
 
 
@@ -57,5 +44,11 @@ class _ConfigOptions(argparse.Action):
         DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
 
 
-def _set_local_rank(value: str) -> int:
-    return int(os.environ.setdefault('LOCAL_RANK', value))
+class _SetLocalRank(argparse.Action):
+    """Keeps the rank where mmengine looks for it, and no argument of that name."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        super().__init__(*args, **{**kwargs, 'default': argparse.SUPPRESS})
+
+    def __call__(self, parser, namespace, values, option_string=None) -> None:
+        os.environ.setdefault('LOCAL_RANK', str(values))

@@ -12,6 +12,8 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mmattn.engine.runner import screen_handlers
+
 
 @HOOKS.register_module()
 class ProgressHook(Hook):
@@ -45,19 +47,17 @@ class ProgressHook(Hook):
         self.bar.start()  # replaces sys.stdout by one that prints above the bar
         # A run that fails never reaches after_run, and the bar hides the cursor while it lives.
         atexit.register(self.bar.stop)
-        for handler in runner.logger.handlers:
-            if type(handler) is logging.StreamHandler:
-                handler.setStream(sys.stdout)
-                handler.addFilter(_not_progress)
+        for handler in screen_handlers(runner.logger):
+            handler.setStream(sys.stdout)
+            handler.addFilter(_not_progress)
 
     def after_run(self, runner: Runner) -> None:
         if self.bar is None:
             return
         self.bar.stop()
-        for handler in runner.logger.handlers:
-            if type(handler) is logging.StreamHandler:
-                handler.setStream(sys.stdout)
-                handler.removeFilter(_not_progress)
+        for handler in screen_handlers(runner.logger):
+            handler.setStream(sys.stdout)
+            handler.removeFilter(_not_progress)
         self.bar = None
 
     def before_train(self, runner: Runner) -> None:
@@ -66,12 +66,11 @@ class ProgressHook(Hook):
     def after_train_iter(
         self, runner: Runner, batch_idx: int, data_batch=None, outputs: dict | None = None
     ) -> None:
-        if self.bar is not None:
-            scalars = runner.message_hub.log_scalars
-            note = f'loss {scalars["train/loss"].current():.3f}' if 'train/loss' in scalars else ''
-            if 'val/mIoU' in scalars:
-                note += f'  mIoU {scalars["val/mIoU"].current():.2f}'
-            self.bar.update(self.tasks['train'], completed=runner.iter + 1, note=note)
+        self._note_train(runner, runner.iter + 1)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict[str, float] | None = None) -> None:
+        # After the last iteration no other one brings the new mIoU to the bar.
+        self._note_train(runner, runner.iter)
 
     def before_val(self, runner: Runner) -> None:
         self._begin('val', len(runner.val_dataloader))
@@ -96,6 +95,18 @@ class ProgressHook(Hook):
     def _begin(self, name: str, total: int, completed: int = 0) -> None:
         if self.bar is not None:
             self.tasks[name] = self.bar.add_task(name, total=total, completed=completed, note='')
+
+    def _note_train(self, runner: Runner, completed: int) -> None:
+        if self.bar is None or 'train' not in self.tasks:
+            return
+        scalars = runner.message_hub.log_scalars
+        parts = (('loss', 'train/loss', '.3f'), ('mIoU', 'val/mIoU', '.2f'))
+        note = '  '.join(
+            f'{name} {scalars[key].current():{digits}}'
+            for name, key, digits in parts
+            if key in scalars
+        )
+        self.bar.update(self.tasks['train'], completed=completed, note=note)
 
     def _advance(self, name: str, completed: int) -> None:
         if self.bar is not None:

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mmattn.apis.cost import measure_cost, relative_latencies
-from mmattn.apis.zoo import render_zoo
 from mmattn.apis.zoo_facts import FACTS
+from mmattn.cli.zoo_page import render_zoo
+from mmattn.cost import measure_cost, relative_latencies
 from mmattn.models import MECHANISMS
 from mmattn.ops.extension import EXTENSION
 

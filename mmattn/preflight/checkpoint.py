@@ -1,6 +1,5 @@
 """Does a checkpoint fit a config? Asked before a run, because mmengine only warns."""
 
-import copy
 import re
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,9 @@ from typing import Any
 import torch
 from mmengine.config import Config
 from mmengine.runner.checkpoint import CheckpointLoader
-from mmseg.registry import MODELS
 
-from mmattn.apis.config import explain_settings, num_classes
 from mmattn.errors import UserError
+from mmattn.preflight.config import num_classes
 
 # Needed to go on training; best_*.pth and published weights hold neither.
 TRAINING_STATE = ('optimizer', 'message_hub')
@@ -44,10 +42,18 @@ def run_checkpoints(work_dir: str | Path) -> list[Path]:
     return [file for _, file in sorted(found)]
 
 
-def check_checkpoint(path: str | Path, cfg: Config, *, resume: bool = False) -> None:
+def check_checkpoint(
+    path: str | Path, cfg: Config, shapes: dict[str, tuple[int, ...]], *, resume: bool = False
+) -> None:
     """Raise UserError unless every weight of the model is in the checkpoint, in its shape.
 
     Auxiliary heads serve training only: without `resume` they may be missing or left over.
+
+    Args:
+        path: The checkpoint.
+        cfg: The config that it is used with.
+        shapes: Shape of each entry of the model's state dict.
+        resume: Whether training goes on from it.
     """
     checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
     weights = _weights(path, checkpoint)
@@ -57,9 +63,8 @@ def check_checkpoint(path: str | Path, cfg: Config, *, resume: bool = False) -> 
             'optimizer. Resume from an iter_*.pth, or start a new run from these weights with '
             f'--cfg-options load_from={path}'
         )
-    with explain_settings():
-        expected = _shapes(MODELS.build(copy.deepcopy(cfg.model)).state_dict(), resume)
-    found = _shapes(weights, resume)
+    expected = _compared(shapes, resume)
+    found = _compared({key: tuple(value.shape) for key, value in weights.items()}, resume)
     differences = _differences(found, expected)
     if differences:
         raise UserError(
@@ -79,13 +84,14 @@ def _weights(path: str | Path, checkpoint: Any) -> dict[str, torch.Tensor]:
     return {key.removeprefix('module.'): value for key, value in weights.items()}
 
 
-def _shapes(weights: dict[str, torch.Tensor], with_auxiliary: bool) -> dict[str, tuple[int, ...]]:
+def _compared(
+    shapes: dict[str, tuple[int, ...]], with_auxiliary: bool
+) -> dict[str, tuple[int, ...]]:
+    """The entries that must be equal."""
     ignored = (
         r'.*num_batches_tracked' if with_auxiliary else r'.*num_batches_tracked|auxiliary_head\..*'
     )
-    return {
-        key: tuple(value.shape) for key, value in weights.items() if not re.fullmatch(ignored, key)
-    }
+    return {key: shape for key, shape in shapes.items() if not re.fullmatch(ignored, key)}
 
 
 def _differences(found: dict, expected: dict) -> str:

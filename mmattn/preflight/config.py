@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,38 +12,75 @@ import mmseg.registry
 from mmengine.config import Config
 from mmengine.registry import Registry, init_default_scope
 from mmengine.runner import Runner
+from mmengine.utils import import_modules_from_strings
 
-from mmattn.errors import UserError
+import mmattn
+from mmattn.errors import UserError, explain_settings, first_line
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+_PACKAGE = Path(mmattn.__file__).resolve().parent
+# Beside the package in a checkout, inside it (as in other OpenMMLab packages) when installed.
+_BESIDE = _PACKAGE.parent / 'configs'
+CONFIGS = _BESIDE if _BESIDE.is_dir() else _PACKAGE / '.mim' / 'configs'
 # What a run reads from a config; all else at its top level is a variable of the config file.
 READ_BY_RUNS = {
     *inspect.signature(Runner).parameters,
     *('find_unused_parameters', 'model_wrapper_cfg', 'sync_bn', 'tta_model', 'tta_pipeline'),
     *('activation_checkpointing', 'compile', 'efficient_conv_bn_eval'),
+    *('custom_imports', 'verbose'),
 } - {'cfg'}
 
 
 def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
     """Read a config file, apply the options, and check every registered name in it.
 
-    Raises UserError: file not found (with the nearest names), not readable, an option without
-    effect, or a `type` that no registry knows (with its place in the config and the nearest names).
+    Args:
+        path: A file, or the name that one of mmattn's own configs has under `configs/`.
+        cfg_options: Overrides, dotted key to value.
+
+    Raises:
+        UserError: File not found (with the nearest names), not readable, an option without effect,
+            a module of `custom_imports` that is not there, or a `type` that no registry knows (with
+            its place in the config and the nearest names).
     """
-    path = Path(path)
-    if not path.is_file():
-        raise UserError(f'config {path} not found{_hint(_similar_configs(path))}')
+    file = _find(Path(path))
     try:
-        cfg = Config.fromfile(path)
+        cfg = Config.fromfile(file, import_custom_modules=False)
     except Exception as error:  # a config is code: anything can happen in it
-        reason = error.__cause__ if isinstance(error, ImportError) else None
-        raise UserError(f'config {path} cannot be read: {_first_line(reason or error)}') from error
+        raise UserError(f'config {path} cannot be read: {first_line(error)}') from error
     if cfg_options:
         _merge(cfg, cfg_options)
+    if cfg.get('custom_imports'):
+        with explain_settings():
+            _import_modules(cfg.custom_imports)
     # An earlier run in this process may have left another one.
     init_default_scope(cfg.get('default_scope', 'mmseg'))
     _check_types(cfg)
     return cfg
+
+
+def _find(path: Path) -> Path:
+    """The file of a config: as named, or the one of ours that is installed under that name."""
+    ours = CONFIGS / Path(*path.parts[path.parts[:1] == ('configs',) :])
+    for file in (path, ours):
+        if file.is_file():
+            return file
+    raise UserError(f'config {path} not found{_hint(_similar_configs(path))}')
+
+
+def _import_modules(custom_imports: dict[str, Any]) -> None:
+    """Import what ``custom_imports`` names; a bug inside such a module keeps its traceback."""
+    try:
+        import_modules_from_strings(**custom_imports)
+    except ImportError as error:
+        missing = getattr(error.__context__, 'name', None)
+        names = custom_imports['imports']
+        names = [names] if isinstance(names, str) else names
+        if not any(name == missing or name.startswith(f'{missing}.') for name in names):
+            raise
+        raise UserError(
+            f'custom_imports names the module {missing!r}, which Python does not find: put the '
+            'folder of its file into PYTHONPATH, as in PYTHONPATH=mine python tools/train.py ...'
+        ) from error
 
 
 def require_keys(cfg: Config, path: str | Path, *keys: str) -> None:
@@ -64,18 +100,13 @@ def num_classes(cfg: Config) -> int | None:
     return head.get('num_classes')
 
 
-@contextmanager
-def explain_settings() -> Iterator[None]:
-    """Turn what is raised for misspelt, missing or impossible settings into UserError.
-
-    For blocks that build what a config describes, and do nothing else.
-    """
-    try:
-        yield
-    except UserError:
-        raise
-    except (AssertionError, AttributeError, LookupError, TypeError, ValueError) as error:
-        raise UserError(f'a setting of the config is wrong: {_first_line(error)}') from error
+def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
+    """The settings of the heads of a model, with their places in the config."""
+    for key in ('decode_head', 'auxiliary_head'):
+        heads = model.get(key) or []
+        several = isinstance(heads, list | tuple)
+        for index, head in enumerate(heads if several else [heads]):
+            yield (f'model.{key}.{index}' if several else f'model.{key}'), head
 
 
 def _similar_configs(path: Path) -> list[str]:
@@ -97,7 +128,7 @@ def _merge(cfg: Config, options: dict[str, Any]) -> None:
     try:
         cfg.merge_from_dict(options)
     except (KeyError, TypeError) as error:
-        raise UserError(f'--cfg-options cannot be applied: {_first_line(error)}') from error
+        raise UserError(f'--cfg-options cannot be applied: {first_line(error)}') from error
 
 
 def _check_types(cfg: Config) -> None:
@@ -107,7 +138,9 @@ def _check_types(cfg: Config) -> None:
         if scope in ('', 'mmseg', 'mmengine'):
             if local not in known:
                 raise UserError(
-                    f'unknown type {name!r} at {place}{_hint(get_close_matches(local, known))}'
+                    f'unknown type {name!r} at {place}{_hint(get_close_matches(local, known))}; '
+                    'a module of your own must be registered in mmseg.registry.MODELS, named in '
+                    "custom_imports=dict(imports=['my_file']), and found through PYTHONPATH"
                 )
         elif find_spec(scope.split('.')[0]) is None:
             raise UserError(
@@ -139,8 +172,3 @@ def _types(node: Any, place: str = '') -> Iterator[tuple[str, str]]:
 
 def _hint(names: list[str]) -> str:
     return f'; did you mean {" or ".join(names)}?' if names else ''
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines() or ['no further reason given']
-    return f'{type(error).__name__}: {lines[0]}'

@@ -1,12 +1,18 @@
 """Configs are read, and what is wrong with them is told with its place and its remedy."""
 
+import traceback
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
-from mmattn.apis.config import CONFIGS, explain_settings, load_config, num_classes, require_keys
 from mmattn.errors import UserError
+from mmattn.preflight.config import (
+    CONFIGS,
+    load_config,
+    num_classes,
+    require_keys,
+)
 
 LEAVES = sorted(file for file in CONFIGS.rglob('*.py') if '_base_' not in file.parts)
 
@@ -40,7 +46,6 @@ def test_a_config_that_is_not_there_gets_the_nearest_names():
         ('model = dict(', 'SyntaxError'),
         ("_base_ = './none.py'", 'none.py'),
         ('model = dict(depth=undefined)', "name 'undefined' is not defined"),
-        ("custom_imports = dict(imports=['no_such_package'])", 'no_such_package'),
     ],
 )
 def test_a_config_that_cannot_be_read_says_why(config, text, reason):
@@ -49,6 +54,31 @@ def test_a_config_that_cannot_be_read_says_why(config, text, reason):
         load_config(path)
     assert str(path) in str(error.value)
     assert reason in str(error.value)
+
+
+def test_modules_of_the_user_may_be_named_by_an_option(config, tmp_path, monkeypatch):
+    (tmp_path / 'module_of_mine.py').write_text(
+        'from mmseg.registry import MODELS\n'
+        "MODELS.register_module(name='Mine', module=dict, force=True)"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    path = config("model = dict(type='Mine')")
+    load_config(path, {'custom_imports.imports': ['module_of_mine']})
+
+
+def test_a_module_that_python_does_not_find_is_named_with_the_remedy(config):
+    with pytest.raises(UserError, match="names the module 'no_such_package'.*PYTHONPATH=mine"):
+        load_config(config("custom_imports = dict(imports=['no_such_package.part'])"))
+
+
+@pytest.mark.parametrize('text', ['import no_such_package', 'undefined', 'None.attribute'])
+def test_a_bug_in_a_module_of_the_user_keeps_its_traceback(config, tmp_path, monkeypatch, text):
+    (tmp_path / 'buggy_module.py').write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises((ImportError, NameError, AttributeError)) as error:
+        load_config(config("custom_imports = dict(imports=['buggy_module'])"))
+    assert not isinstance(error.value, UserError)
+    assert 'buggy_module.py' in ''.join(traceback.format_exception(error.value))
 
 
 @pytest.mark.parametrize(
@@ -110,15 +140,3 @@ def test_a_base_is_no_config_of_a_run(config):
     path = config('model = dict()')
     with pytest.raises(UserError, match='has no train_cfg and no optim_wrapper: it is a base'):
         require_keys(load_config(path), path, 'model', 'train_cfg', 'optim_wrapper')
-
-
-@pytest.mark.parametrize('kind', [AssertionError, KeyError, TypeError, ValueError])
-def test_errors_of_building_are_explained_in_one_line(kind):
-    with pytest.raises(UserError, match='^a setting of the config is wrong: .*depth 19'):  # noqa: SIM117
-        with explain_settings():
-            raise kind('invalid depth 19\nfor resnet')
-
-
-def test_explained_errors_are_left_as_they_are():
-    with pytest.raises(UserError, match='^mine$'), explain_settings():
-        raise UserError('mine')

@@ -4,7 +4,7 @@ import numpy as np
 from mmengine.registry import HOOKS
 from mmengine.structures import BaseDataElement
 
-from mmattn.visualization.image_files_hook import ImageFilesHook
+from mmattn.engine.hooks.image_files import ImageFilesHook
 
 
 @HOOKS.register_module()
