@@ -17,9 +17,8 @@ def _shared(name: str) -> Path:
 
 @pytest.fixture(scope='session')
 def golden_dir() -> Path:
-    """Reference vectors of the authors' modules (MMATTN_GOLDEN names another folder of them)."""
-    override = os.environ.get('MMATTN_GOLDEN')
-    return Path(override) if override else _shared('golden')
+    """Reference vectors of the mechanisms (MMATTN_GOLDEN names another folder of them)."""
+    return Path(os.environ.get('MMATTN_GOLDEN') or REPO / 'tests/data/golden')
 
 
 @pytest.fixture(scope='session')
