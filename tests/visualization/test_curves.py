@@ -134,6 +134,29 @@ def test_axes_name_their_quantities_and_the_best_miou_is_marked():
     assert star.get_label() == 'best: 57.85 % at iteration 1,000'
 
 
+@pytest.mark.parametrize(
+    ('validations', 'ticks'),
+    [
+        ([300], [300]),
+        ([4, 8, 10], [4, 8, 10]),
+        (range(150, 1201, 150), range(150, 1201, 150)),
+        (range(100, 1201, 100), range(200, 1201, 200)),
+        (range(1000, 20001, 1000), range(4000, 20001, 4000)),
+        (range(800, 80001, 800), range(16000, 80001, 16000)),
+        ([*range(100, 1201, 100), 1250], range(200, 1201, 200)),
+    ],
+)
+def test_ticks_are_validations_evenly_thinned(validations, ticks):
+    figure = curve_figure({10: 2.0, max(validations): 1.0}, dict.fromkeys(validations, 50.0))
+    for axes in figure.axes:
+        assert list(axes.get_xticks()) == list(ticks)
+
+
+def test_a_run_without_validation_has_round_ticks():
+    (axes,) = curve_figure(dict.fromkeys(range(10, 731, 10), 1.0), {}).axes
+    assert list(axes.get_xticks()) == list(range(0, 801, 100))
+
+
 def test_the_first_of_equally_good_evaluations_is_the_best():
     (axes,) = curve_figure({}, {8: 30.0, 4: 30.0, 12: 10.0}).axes
     assert list(axes.lines[-1].get_xdata()) == [4]
