@@ -85,7 +85,8 @@ def _build(settings: dict) -> tuple[nn.Module, FakeTensorMode | None]:
         try:
             with context, explain_settings():
                 model = MODELS.build(copy.deepcopy(settings))
-            return model.eval(), mode if context is mode else None
+            model.eval()  # returns None where mmseg's ResNet is the model
+            return model, mode if context is mode else None
         except UserError:
             raise
         except Exception:  # a module may need values; with them its error is the real one

@@ -68,7 +68,7 @@ def test_the_summary_names_what_there_is():
     assert 'mmattn test c.py w/best.pth' in text
     assert 'curves' not in text
     nothing = TrainResult(Path('c.py'), Path('w'), None, {}, None)
-    assert str(nothing) == 'Training is done. Work dir: w'
+    assert str(nothing) == repr(nothing) == 'Training is done. Work dir: w'
 
 
 @pytest.fixture(scope='module')
@@ -134,6 +134,26 @@ def test_deterministic_runs_end_with_equal_weights(train_small, tmp_path, monkey
     assert os.environ['CUBLAS_WORKSPACE_CONFIG'] == ':4096:8'
     first, second = (safe_load(tmp_path / f'{folder}/iter_2.pth')['state_dict'] for folder in 'ab')
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_any_number_of_runs_in_one_process_give_what_as_many_processes_give(train_small, tmp_path):
+    options = ('train_cfg.max_iters=2', 'train_cfg.val_interval=1')
+    results = [train_small(*options, folder=folder, seed=3) for folder in 'abc']
+    for result in results:
+        assert result.work_dir == tmp_path / result.work_dir.name
+        assert sorted(result.mious) == [1, 2]
+        assert result.mious == results[0].mious
+        assert result.curves.is_file()
+        (scalars,) = result.work_dir.glob('*/vis_data/scalars.json')
+        steps = [json.loads(line)['step'] for line in scalars.read_text().splitlines()]
+        assert steps == [1, 1, 2, 2]
+        (log,) = result.work_dir.glob('*/*.log')
+        assert str(log) in log.read_text()
+        assert not [
+            other
+            for other in results
+            if other is not result and f'{other.work_dir}/' in log.read_text()
+        ]
 
 
 def test_what_was_rolled_back_has_no_part_in_the_summary(tmp_path):
