@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 import warnings
 from importlib.metadata import packages_distributions, version
@@ -9,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 SOURCES = Path('mmattn/ops/csrc/pytorch')
@@ -122,12 +124,31 @@ def operators() -> dict:
     return {'ext_modules': [extension], 'cmdclass': {'build_ext': BuildOperators}}
 
 
+class BuildPackage(build_py):
+    """Puts the configs into the wheel, where OpenMMLab's packages have theirs."""
+
+    def run(self) -> None:
+        super().run()
+        if not self.editable_mode:
+            target = Path(self.build_lib, 'mmattn', '.mim', 'configs')
+            shutil.copytree(HERE / 'configs', target, dirs_exist_ok=True)
+
+
+def commands_and_extensions() -> dict:
+    """The arguments of setup() that build."""
+    build = operators()
+    build.setdefault('cmdclass', {})['build_py'] = BuildPackage
+    return build
+
+
 setup(
     name='mmattn',
     version=read_version(),
     description='Attention mechanisms for semantic segmentation on PyTorch and MMSegmentation',
     license='Apache-2.0',
     packages=find_packages(include=['mmattn', 'mmattn.*']),
+    package_data={'mmattn': ['py.typed']},
+    entry_points={'console_scripts': ['mmattn = mmattn.cli:main']},
     python_requires='>=3.10',
     install_requires=['torch>=2.4', 'numpy', 'opencv-python', 'matplotlib', 'pillow', 'rich'],
     extras_require={
@@ -135,5 +156,5 @@ setup(
         'data': ['cityscapesscripts'],
         'test': ['pytest', 'ruff', 'onnx', 'onnxruntime', 'onnxscript'],
     },
-    **operators(),
+    **commands_and_extensions(),
 )

@@ -1,7 +1,22 @@
 """mmattn: attention mechanisms for semantic segmentation on PyTorch and MMSegmentation.
 
-Importing this package alone imports neither; `mmattn.attention` and `mmattn.ops` need torch,
-everything else MMSegmentation.
+Importing this package alone imports neither. Its parts are imported when they are named, as in
+`mmattn.attention.CBAM(64)`; `mmattn.attention` and `mmattn.ops` need torch, the others
+MMSegmentation.
 """
 
+from importlib import import_module
+
 __version__ = '0.1.0'
+
+_PARTS = ('apis', 'attention', 'datasets', 'engine', 'models', 'ops', 'visualization')
+
+
+def __getattr__(name: str):
+    if name in _PARTS:
+        return import_module(f'mmattn.{name}')
+    raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PARTS})

@@ -1,9 +1,93 @@
-"""The one exception that means: the user can mend this."""
+"""Whose mistake it is: the user's, who can mend it, or code's, whose traceback must be seen."""
+
+import linecache
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+
+# Code that a config configures. What it refuses on purpose, the config made it refuse.
+_LIBRARIES = {'mmattn', 'mmcv', 'mmengine', 'mmseg', 'torch'} | set(sys.stdlib_module_names)
+_HINT = (
+    'hint: this happened while mmattn built what the config describes. Where the last lines above '
+    'are in a module of yours, look there; else at the settings of what was being built'
+)
+_BINDING = re.compile(r'unexpected keyword argument|missing \d+ required|takes .* positional arg')
 
 
 class UserError(ValueError):
     """A foreseeable mistake in a config, a data set, a checkpoint or an argument.
 
-    The message names what is wrong, what was expected and how to mend it. The command-line tools
-    print it without a traceback and exit with code 2.
+    The message names what is wrong, what was expected and how to mend it. The commands print it
+    without a traceback and exit with code 2.
     """
+
+
+def add_hint(error: BaseException, hint: str) -> None:
+    """Have ``hint`` printed after the traceback of ``error`` (by Python itself from 3.11 on)."""
+    notes = getattr(error, '__notes__', [])
+    if hint not in notes:
+        error.__notes__ = [*notes, hint]
+
+
+@contextmanager
+def explain_settings() -> Iterator[None]:
+    """Tell impossible settings from bugs, in a block that builds what a config describes.
+
+    What the libraries refuse on purpose becomes a UserError. Everything else, and all that passes
+    through code of the user, keeps its traceback, with a hint after it.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if is_refusal(error):
+            raise UserError(f'a setting of the config is wrong: {first_line(error)}') from error
+        add_hint(error, _HINT)
+        raise
+
+
+def is_refusal(error: Exception) -> bool:
+    """True where a library raised ``error`` on purpose, and no code of the user took part.
+
+    On purpose: by a statement ``raise`` or ``assert``, or because a call does not have the
+    arguments that it is given. The error that it was raised from is looked at as well. The frames
+    of `explain_settings` and of its block do not count.
+    """
+    frames = list(_frames(error.__traceback__))[2:]
+    earlier = error.__cause__ or error.__context__
+    behind = [] if earlier is None else list(_frames(earlier.__traceback__))
+    if not frames or any(_package(trace) not in _LIBRARIES for trace in [*frames, *behind]):
+        return False
+    last = frames[-1]
+    line = linecache.getline(last.tb_frame.f_code.co_filename, last.tb_lineno).strip()
+    if isinstance(error, AssertionError):
+        return line.startswith('assert')
+    if isinstance(error, TypeError) and _BINDING.search(str(error)):
+        return True
+    return line.startswith('raise ')
+
+
+def first_line(error: BaseException) -> str:
+    """Type and reason of an error in one line; an assertion without words gives its place."""
+    lines = str(error).strip().splitlines()
+    if lines:
+        return f'{type(error).__name__}: {lines[0]}'
+    *_, last = _frames(error.__traceback__)
+    code = last.tb_frame.f_code
+    line = linecache.getline(code.co_filename, last.tb_lineno).strip()
+    return f'{type(error).__name__} at {code.co_filename}:{last.tb_lineno}: {line}'
+
+
+def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
+    while trace is not None:
+        # contextlib's own frame stands between a block and its context manager.
+        if _package(trace) != 'contextlib':
+            yield trace
+        trace = trace.tb_next
+
+
+def _package(trace: TracebackType) -> str:
+    return trace.tb_frame.f_globals.get('__name__', '').partition('.')[0]

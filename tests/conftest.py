@@ -8,21 +8,32 @@ import pytest
 REPO = Path(__file__).resolve().parents[1]
 
 
-def _shared(name: str) -> Path:
-    folder = Path(os.environ.get('MMATTN_SHARED', REPO.parent / 'shared')) / name
-    if not folder.is_dir():
-        pytest.skip(f'{folder} is not there; point MMATTN_SHARED at the folder that holds {name}/')
-    return folder
+@pytest.fixture(scope='session')
+def golden_dir() -> Path:
+    """Reference vectors of the mechanisms (MMATTN_GOLDEN names another folder of them)."""
+    return Path(os.environ.get('MMATTN_GOLDEN') or REPO / 'tests/data/golden')
 
 
 @pytest.fixture(scope='session')
-def golden_dir() -> Path:
-    """Reference vectors of the authors' modules (MMATTN_GOLDEN names another folder of them)."""
-    override = os.environ.get('MMATTN_GOLDEN')
-    return Path(override) if override else _shared('golden')
+def scenes_dir(tmp_path_factory) -> Path:
+    """Made street scenes in the layout and size of CamVid, for tests that need some pictures."""
+    from tests.scenes import write_scenes  # loads mmseg, which most tests do without
+
+    root = tmp_path_factory.mktemp('scenes')
+    write_scenes(root)
+    return root
 
 
 @pytest.fixture(scope='session')
 def camvid_dir() -> Path:
-    """CamVid as images/{train,val}/*.jpg and labels/{train,val}/*.png, void 255."""
-    return _shared('camvid')
+    """CamVid as images/{train,val}/*.jpg and labels/{train,val}/*.png, void 255.
+
+    Only for what is said of CamVid itself; where any picture serves, take ``scenes_dir``.
+    """
+    folder = Path(os.environ.get('MMATTN_SHARED') or REPO.parent / 'shared') / 'camvid'
+    if not folder.is_dir():
+        pytest.skip(
+            f'CamVid is not at {folder}; its terms keep it out of the repository '
+            '(MMATTN_SHARED names the folder that holds camvid/)'
+        )
+    return folder

@@ -1,8 +1,10 @@
 """What an installed mmattn promises: its version, and what it imports and when."""
 
 import ast
+import os
 import subprocess
 import sys
+import time
 from importlib.util import resolve_name
 from pathlib import Path
 
@@ -40,6 +42,54 @@ def test_setup_reads_the_version_of_the_package():
 def test_importing_mmattn_does_not_import_torch():
     result = run('-c', "import mmattn, sys; sys.exit('torch' in sys.modules)")
     assert result.returncode == 0, result.stderr
+
+
+def test_parts_are_imported_when_they_are_named():
+    code = (
+        'import mmattn, torch, sys\n'
+        "assert 'mmattn.attention' not in sys.modules and 'attention' in dir(mmattn)\n"
+        'print(mmattn.attention.SE(64)(torch.rand(2, 64, 3, 5)).shape)'
+    )
+    result = run('-c', WITHOUT_STACK + code)
+    assert result.returncode == 0, result.stderr
+    assert '[2, 64, 3, 5]' in result.stdout
+    with pytest.raises(AttributeError, match='no_such_part'):
+        mmattn.no_such_part  # noqa: B018
+
+
+def test_the_console_command_lists_its_commands_at_once():
+    start = time.monotonic()
+    result = run('-c', "from mmattn.cli import main; main(['--help'])")
+    assert time.monotonic() - start < 1
+    assert all(command in result.stdout for command in ('train', 'test', 'prepare', 'zoo'))
+
+
+@pytest.mark.slow
+def test_a_wheel_works_outside_the_checkout(tmp_path):
+    build = ('pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation', '-w', tmp_path, REPO)
+    environment = {**os.environ, 'MMATTN_WITH_OPS': '0'}
+    subprocess.run([sys.executable, '-m', *build], check=True, env=environment)
+    (wheel,) = tmp_path.glob('*.whl')
+    site = tmp_path / 'site'
+    install = ('pip', 'install', '--quiet', '--no-deps', '--target', site, wheel)
+    subprocess.run([sys.executable, '-m', *install], check=True)
+    assert (site / 'mmattn' / 'py.typed').is_file()
+    assert (site / 'bin' / 'mmattn').is_file()
+    code = (
+        'import mmattn.apis\n'
+        'from mmattn.preflight.config import load_config\n'
+        "cfg = load_config('configs/ccnet/ccnet_r18-d8_1xb4-300it_toy-128x256.py')\n"
+        'print(mmattn.__file__, cfg.model.decode_head.type)'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(site)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split()[-2:] == [str(site / 'mmattn' / '__init__.py'), 'CCNetHead']
 
 
 def test_attention_and_ops_work_without_mmseg():

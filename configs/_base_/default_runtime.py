@@ -9,9 +9,7 @@ env_cfg = dict(
 )
 randomness = dict(seed=0)
 custom_hooks = [dict(type='ProgressHook'), dict(type='CurveHook')]
-visualizer = dict(
-    type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer'
-)
+visualizer = dict(type='SegLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 log_processor = dict(by_epoch=False)
 log_level = 'INFO'
 load_from = None

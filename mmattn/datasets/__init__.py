@@ -3,9 +3,9 @@
 Importing this package registers the data sets in ``mmseg.registry.DATASETS``.
 """
 
-from mmattn.compat import require_stack
+from mmattn.compat import import_mmseg
 
-require_stack()
+import_mmseg()
 
 from mmattn.datasets.camvid import CamVidDataset  # noqa: E402
 from mmattn.datasets.toy import ToyScenesDataset, generate_toy_scenes  # noqa: E402

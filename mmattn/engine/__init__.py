@@ -1,26 +1,25 @@
-"""Training pieces registered with mmengine; importing this makes them known to configs."""
+"""What mmengine runs; importing this registers it, and changes nothing else."""
 
-from mmattn.compat import enable_safe_checkpoints
+from mmattn.compat import import_mmseg
 
-enable_safe_checkpoints()
+import_mmseg()
 
-from mmattn.engine.atomic_backend import AtomicLocalBackend  # noqa: E402
-from mmattn.engine.autocast_optim_wrapper import AutocastOptimWrapper  # noqa: E402
-from mmattn.engine.channels_last_hook import ChannelsLastHook  # noqa: E402
-from mmattn.engine.cpu_distributed import CPUDistributedDataParallel  # noqa: E402
-from mmattn.engine.curve_hook import CurveHook  # noqa: E402
-from mmattn.engine.drop_stored_config_hook import DropStoredConfigHook  # noqa: E402
-from mmattn.engine.progress_hook import ProgressHook  # noqa: E402
-from mmattn.engine.safe_checkpoint_hook import SafeCheckpointHook  # noqa: E402
-from mmattn.engine.save_predictions_hook import SavePredictionsHook  # noqa: E402
+from mmattn.engine.cpu import AutocastOptimWrapper, CPUDistributedDataParallel  # noqa: E402
+from mmattn.engine.hooks import (  # noqa: E402
+    ChannelsLastHook,
+    CurveHook,
+    PredictionPanelHook,
+    ProgressHook,
+    SafeCheckpointHook,
+    SavePredictionsHook,
+)
 
 __all__ = [
-    'AtomicLocalBackend',
     'AutocastOptimWrapper',
     'CPUDistributedDataParallel',
     'ChannelsLastHook',
     'CurveHook',
-    'DropStoredConfigHook',
+    'PredictionPanelHook',
     'ProgressHook',
     'SafeCheckpointHook',
     'SavePredictionsHook',

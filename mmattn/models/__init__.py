@@ -1,9 +1,8 @@
 """What MMSegmentation builds; importing this package registers it in mmseg.registry.MODELS."""
 
-from mmattn.compat import enable_safe_checkpoints, require_stack
+from mmattn.compat import import_mmseg
 
-require_stack()
-enable_safe_checkpoints()
+import_mmseg()
 
 from mmattn.models.backbones import AttnResNet, AttnResNetV1c, AttnResNetV1d  # noqa: E402
 from mmattn.models.decode_heads import (  # noqa: E402

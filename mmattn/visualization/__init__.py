@@ -1,6 +1,6 @@
-"""Pictures of a run: training curves and predictions next to their ground truth."""
+"""Pictures of a run: training curves, and predictions beside their ground truth. They only draw."""
 
 from mmattn.visualization.curves import plot_curves
-from mmattn.visualization.panels import PredictionPanelHook, prediction_panel
+from mmattn.visualization.panels import prediction_panel
 
-__all__ = ['PredictionPanelHook', 'plot_curves', 'prediction_panel']
+__all__ = ['plot_curves', 'prediction_panel']

@@ -1,6 +1,7 @@
 """Loss and mIoU over iterations, from the scalars that mmengine's LocalVisBackend writes."""
 
 import io
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -10,13 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, StrMethodFormatter
+from matplotlib.ticker import FixedLocator, Locator, MaxNLocator, StrMethodFormatter
 
 from mmattn.errors import UserError
 from mmattn.files import write_atomically
 
 # Blue and vermilion of Okabe and Ito's palette: told apart with every kind of colour blindness.
 LOSS_COLOUR, MIOU_COLOUR = '#0072B2', '#D55E00'
+
+MAX_TICKS = 8
 
 Curve = dict[int, float]  # iteration -> value
 
@@ -68,7 +71,10 @@ def read_curves(paths: Sequence[Path]) -> tuple[Curve, Curve]:
 
 
 def curve_figure(loss: Curve, miou: Curve) -> Figure:
-    """Loss above mIoU over one axis of iterations; only one of them where the other is empty."""
+    """Loss above mIoU over one axis of iterations; only one of them where the other is empty.
+
+    The ticks are iterations of validations, so that each labelled place has its point.
+    """
     plots = [(draw, curve) for draw, curve in ((_draw_loss, loss), (_draw_miou, miou)) if curve]
     figure = Figure(figsize=(8, 0.6 + 2.7 * len(plots)), dpi=120, layout='constrained')
     axes = figure.subplots(len(plots), sharex=True, squeeze=False)[:, 0]
@@ -79,6 +85,7 @@ def curve_figure(loss: Curve, miou: Curve) -> Figure:
         ax.legend(loc='lower right', bbox_to_anchor=(1, 1), ncols=2, frameon=False)
     axes[-1].set_xlabel('iteration')
     axes[-1].set_xlim(0, max([*loss, *miou]) * 1.02 or 1)
+    axes[-1].xaxis.set_major_locator(_tick_locator(miou))  # the axis is shared, and so are these
     return figure
 
 
@@ -121,11 +128,20 @@ def _smooth(values: np.ndarray) -> np.ndarray:
     return np.array([mean(i) for i in range(len(values))])
 
 
+def _tick_locator(miou: Curve) -> Locator:
+    """Every n-th validation, n a round number; round iterations in a run without validations."""
+    if not miou:
+        return MaxNLocator(nbins=MAX_TICKS, integer=True)
+    steps = sorted(miou)
+    strides = (n * 10**power for power in itertools.count() for n in (1, 2, 4, 5))
+    stride = next(n for n in strides if len(steps) // n <= MAX_TICKS)
+    return FixedLocator(steps[stride - 1 :: stride])
+
+
 def _style(ax: Axes) -> None:
     ax.spines[['top', 'right']].set_visible(False)
     ax.grid(color='0.9', linewidth=0.8)
     ax.set_axisbelow(True)
-    ax.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     ax.xaxis.set_major_formatter(StrMethodFormatter('{x:,.0f}'))
 
 

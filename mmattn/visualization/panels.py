@@ -4,16 +4,11 @@ import colorsys
 import math
 from collections.abc import Sequence
 
-import mmcv
 import numpy as np
-from mmengine.fileio import get
-from mmengine.registry import HOOKS
-from mmengine.structures import BaseDataElement
 from PIL import Image, ImageDraw
 
 from mmattn.errors import UserError
 from mmattn.visualization.fonts import font_for
-from mmattn.visualization.image_files_hook import ImageFilesHook
 
 MAX_SIDE = 800  # pixels; three panels of this width still fit on a large screen
 GAP = 8  # pixels between panels and around them
@@ -130,14 +125,3 @@ def _compose(
         canvas.paste(_paint(np.full((line, line), label), colours), (x, y))
         draw.text((x + line + GAP, y), name, INK, fonts[name])
     return np.asarray(canvas)
-
-
-@HOOKS.register_module()
-class PredictionPanelHook(ImageFilesHook):
-    """Writes a ``prediction_panel`` of every test image."""
-
-    def picture(self, sample: BaseDataElement) -> np.ndarray:
-        image = mmcv.imfrombytes(get(sample.img_path), channel_order='rgb')
-        pred = sample.pred_sem_seg.data[0].cpu().numpy()
-        gt = sample.gt_sem_seg.data[0].cpu().numpy() if 'gt_sem_seg' in sample else None
-        return prediction_panel(image, gt, pred, self.meta.get('palette'), self.meta['classes'])

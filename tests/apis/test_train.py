@@ -11,9 +11,10 @@ from mmengine.config import Config, DictAction
 
 from mmattn.apis import TrainResult
 from mmattn.apis import train as train_model
-from mmattn.apis.train import _result, _use_amp
-from mmattn.compat import safe_load
+from mmattn.apis.options import use_amp
+from mmattn.apis.training import _result
 from mmattn.datasets import generate_toy_scenes
+from mmattn.engine.checkpoints import safe_load
 from mmattn.errors import UserError
 
 from ..e2e.conftest import CONFIG, SMALL
@@ -36,13 +37,13 @@ def config(**wrapper) -> Config:
 def test_amp_changes_the_wrapper_and_nothing_else(cpu, given, expected):
     scaling = dict(loss_scale='dynamic') if given == 'AmpOptimWrapper' else {}
     cfg = config(type=given, **scaling)
-    _use_amp(cfg, cpu)
+    use_amp(cfg, cpu)
     assert cfg.optim_wrapper.to_dict() == config(type=expected).optim_wrapper.to_dict()
 
 
 def test_amp_says_which_wrapper_it_cannot_change():
     with pytest.raises(UserError, match='MyWrapper'):
-        _use_amp(config(type='MyWrapper'), cpu=True)
+        use_amp(config(type='MyWrapper'), cpu=True)
 
 
 def test_a_work_dir_that_cannot_be_made(tmp_path):
@@ -64,10 +65,10 @@ def test_the_summary_names_what_there_is():
     assert (result.last_miou, result.best_miou, result.best_iteration) == (30.25, 31.5, 200)
     text = str(result)
     assert 'last 30.25, best 31.50 at iteration 200' in text
-    assert 'tools/test.py c.py w/best.pth' in text
+    assert 'mmattn test c.py w/best.pth' in text
     assert 'curves' not in text
     nothing = TrainResult(Path('c.py'), Path('w'), None, {}, None)
-    assert str(nothing) == 'Training is done. Work dir: w'
+    assert str(nothing) == repr(nothing) == 'Training is done. Work dir: w'
 
 
 @pytest.fixture(scope='module')
@@ -133,6 +134,26 @@ def test_deterministic_runs_end_with_equal_weights(train_small, tmp_path, monkey
     assert os.environ['CUBLAS_WORKSPACE_CONFIG'] == ':4096:8'
     first, second = (safe_load(tmp_path / f'{folder}/iter_2.pth')['state_dict'] for folder in 'ab')
     assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_any_number_of_runs_in_one_process_give_what_as_many_processes_give(train_small, tmp_path):
+    options = ('train_cfg.max_iters=2', 'train_cfg.val_interval=1')
+    results = [train_small(*options, folder=folder, seed=3) for folder in 'abc']
+    for result in results:
+        assert result.work_dir == tmp_path / result.work_dir.name
+        assert sorted(result.mious) == [1, 2]
+        assert result.mious == results[0].mious
+        assert result.curves.is_file()
+        (scalars,) = result.work_dir.glob('*/vis_data/scalars.json')
+        steps = [json.loads(line)['step'] for line in scalars.read_text().splitlines()]
+        assert steps == [1, 1, 2, 2]
+        (log,) = result.work_dir.glob('*/*.log')
+        assert str(log) in log.read_text()
+        assert not [
+            other
+            for other in results
+            if other is not result and f'{other.work_dir}/' in log.read_text()
+        ]
 
 
 def test_what_was_rolled_back_has_no_part_in_the_summary(tmp_path):

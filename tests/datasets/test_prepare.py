@@ -33,13 +33,13 @@ def read(file):
 
 
 @pytest.fixture
-def segnet(tmp_path, camvid_dir):
-    """Real frames in the SegNet layout: PNG, void 11."""
-    labels = sorted((camvid_dir / 'labels/val').iterdir())
+def segnet(tmp_path, scenes_dir):
+    """Frames in the SegNet layout: PNG, void 11."""
+    labels = sorted((scenes_dir / 'labels/val').iterdir())
     for split, count in FRAMES.items():
         for file in labels[:count]:
             label = read(file)
-            image = Image.open(camvid_dir / 'images/val' / f'{file.stem}.jpg')
+            image = Image.open(scenes_dir / 'images/val' / f'{file.stem}.jpg')
             write(tmp_path / f'SegNet/CamVid/{split}/{file.name}', image)
             write(
                 tmp_path / f'SegNet/CamVid/{split}annot/{file.name}',
@@ -49,13 +49,13 @@ def segnet(tmp_path, camvid_dir):
 
 
 class TestCamVid:
-    def test_segnet_files_become_the_prepared_tree(self, segnet, tmp_path, camvid_dir):
+    def test_segnet_files_become_the_prepared_tree(self, segnet, tmp_path, scenes_dir):
         prepare_camvid(segnet, tmp_path / 'camvid')
         for split, count in FRAMES.items():
             labels = sorted((tmp_path / f'camvid/labels/{split}').iterdir())
             assert len(labels) == count
             for label in labels:
-                assert np.array_equal(read(label), read(camvid_dir / 'labels/val' / label.name))
+                assert np.array_equal(read(label), read(scenes_dir / 'labels/val' / label.name))
                 image = tmp_path / f'camvid/images/{split}' / label.name
                 published = segnet / f'CamVid/{split}' / label.name
                 assert image.read_bytes() == published.read_bytes()

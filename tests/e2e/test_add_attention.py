@@ -11,7 +11,7 @@ from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
-from mmattn.compat import safe_load
+from mmattn.engine.checkpoints import safe_load
 
 from .conftest import REPO
 

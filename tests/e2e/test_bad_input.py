@@ -36,8 +36,7 @@ from .conftest import CONFIG
         pytest.param(
             (CONFIG,),
             ('model.decode_head.in_channels=48',),
-            'takes 48 channels and gets 64; the config has model.decode_head.in_channels=48, '
-            'model.auxiliary_head.in_channels=32',
+            'model.decode_head.in_channels is 48 for map 3, which has 64 channels',
             id='head that does not fit the backbone',
         ),
         pytest.param((CONFIG, '--resume'), (), 'nothing to resume', id='nothing to resume'),
@@ -63,6 +62,46 @@ def test_a_label_beyond_the_classes(run, environment, tmp_path):
     result = run(*call, MMATTN_DATA=str(tmp_path / 'data'))
     assert_refused(result, label.name)
     assert '11' in result.stderr
+
+
+@pytest.mark.parametrize(
+    ('body', 'error'),
+    [
+        ('self.scale = self.no_such_attribute', 'AttributeError'),
+        ('self.conv = torch.nn.Conv2d(in_channels + 1, 4, 1)', 'RuntimeError'),
+    ],
+)
+def test_a_bug_in_a_plugin_of_the_user_shows_where_it_is(run, environment, tmp_path, body, error):
+    (tmp_path / 'my_plugin.py').write_text(PLUGIN.format(body=body))
+    (tmp_path / 'mine.py').write_text(
+        f"_base_ = '{CONFIG}'\n"
+        "custom_imports = dict(imports=[*_base_.custom_imports.imports, 'my_plugin'])\n"
+        "plugins = [dict(cfg=dict(type='MyPlugin'), position='after_conv2')]\n"
+        "model = dict(backbone=dict(type='AttnResNetV1c', plugins=plugins))\n"
+    )
+    path = f'{environment["PYTHONPATH"]}:{tmp_path}'
+    result = run('train.py', tmp_path / 'mine.py', '--work-dir', tmp_path / 'new', PYTHONPATH=path)
+    assert result.returncode == 1
+    assert 'Traceback' in result.stderr and 'my_plugin.py' in result.stderr
+    assert error in result.stderr
+    assert 'in_channels=' not in result.stderr.splitlines()[-1]
+    assert 'error: ' not in [line[:7] for line in result.stderr.splitlines()]
+
+
+PLUGIN = """
+import torch
+from mmseg.registry import MODELS
+
+
+@MODELS.register_module()
+class MyPlugin(torch.nn.Module):
+    def __init__(self, in_channels):
+        super().__init__()
+        {body}
+
+    def forward(self, x):
+        return x + self.conv(x)
+"""
 
 
 def assert_refused(result, message: str) -> None:

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from mmattn.apis.checkpoint import latest_checkpoint
+from mmattn.preflight.checkpoint import latest_checkpoint
 
 from .conftest import CONFIG, REPO
 

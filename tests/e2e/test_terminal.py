@@ -32,7 +32,9 @@ def test_training_shows_a_live_bar_and_its_log_keeps_the_lines(command, environm
     assert status == 0, output[-2000:]
     assert re.search(r'train .*━.*3/3.*time left.*loss \d', output)
     assert re.search(r'val .*━.*/16', output)
-    assert re.search(r'mIoU \d', output)
+    last = re.search(r'mIoU +last (\S+),', output)[1]
+    bars = re.findall(r'train [^\n\r]*mIoU (\S+)', output)
+    assert bars[-1] == last  # the last state of the bar
     assert 'eta: ' not in output  # the bar says it
     assert 'best' in output[output.index('Training is done') :]
     assert '\033[?25h' in output  # the cursor is visible again
@@ -53,4 +55,4 @@ def test_help_does_not_wait_for_torch(environment):
         )
         assert result.stdout.rstrip().endswith('[]')
         assert '--cfg-options' in result.stdout
-        assert time.monotonic() - start < 10
+        assert time.monotonic() - start < 1

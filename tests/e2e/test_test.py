@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmattn.apis.checkpoint import latest_checkpoint
+from mmattn.preflight.checkpoint import latest_checkpoint
 
 from .conftest import CONFIG
 

@@ -12,8 +12,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmattn.apis.checkpoint import latest_checkpoint, run_checkpoints
-from mmattn.compat import safe_load
+from mmattn.engine.checkpoints import safe_load
+from mmattn.preflight.checkpoint import latest_checkpoint, run_checkpoints
 
 from .conftest import CONFIG, REPO
 
@@ -32,9 +32,23 @@ def test_training_ends_with_what_to_do_next(trained):
     checkpoint = re.search(r'^  checkpoint +(\S+)', result.stdout, re.MULTILINE)[1]
     assert Path(checkpoint) == work_dir / f'best_mIoU_iter_{iteration}.pth'
     assert Path(checkpoint).is_file()
-    assert f'python tools/test.py {CONFIG} {checkpoint}' in result.stdout
+    assert f'mmattn test {CONFIG} {checkpoint}' in result.stdout
     assert (work_dir / 'curves.png').read_bytes().startswith(b'\x89PNG')
     assert 'OneDL' not in result.stdout  # noise of an import
+
+
+def test_the_log_on_the_screen_is_for_people(trained, run, tmp_path):
+    result, work_dir = trained
+    (log,) = work_dir.glob('*/*.log')
+    hidden = ('OneDL', 'optim_wrapper = ', 'System environment', 'RuntimeInfoHook', 'Warning')
+    assert not [words for words in hidden if words in result.stdout + result.stderr]
+    assert [words for words in hidden if words in log.read_text()] == list(hidden[1:4])
+    assert f'log: {log}' in result.stdout
+    assert re.search(r'model: \S+ k parameters, \S+ M multiply-adds', result.stdout)
+    assert len(result.stdout.splitlines()) < 70
+    options = ('train_cfg.max_iters=1', 'train_cfg.val_begin=9')
+    verbose = run('train.py', CONFIG, '--verbose', '--work-dir', tmp_path, options=options)
+    assert all(words in verbose.stdout for words in hidden[1:4])
 
 
 def test_progress_in_a_log_is_plain_lines_with_the_time_left(trained):

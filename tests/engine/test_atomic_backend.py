@@ -7,12 +7,13 @@ from pathlib import Path
 
 from mmengine.fileio import get_file_backend
 
-import mmattn.engine  # noqa: F401  registers the backend
+from mmattn.engine import checkpoints
 
 REPO = Path(__file__).resolve().parents[2]
 
 
 def test_mmengine_writes_local_files_through_it(tmp_path):
+    checkpoints.install()
     path = tmp_path / 'new folder' / 'iter_1.pth'
     backend = get_file_backend(str(path))
     backend.put(b'first', str(path))
@@ -25,7 +26,7 @@ def test_a_kill_while_writing_leaves_a_whole_file(tmp_path):
     path, size = tmp_path / 'iter_1.pth', 1 << 27
     path.write_bytes(b'old')
     code = (
-        'import mmattn.engine\n'
+        'from mmattn.engine import checkpoints\ncheckpoints.install()\n'
         'from mmengine.fileio import put\n'
         f'while True: put(bytes({size}), {str(path)!r})'
     )

@@ -22,7 +22,7 @@ def images() -> torch.Tensor:
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
     """mmengine's get_device, where a GPU is there as well."""
-    monkeypatch.setattr('mmattn.engine.autocast_optim_wrapper.get_device', lambda: 'cpu')
+    monkeypatch.setattr('mmattn.engine.cpu.get_device', lambda: 'cpu')
 
 
 def wrap(model: nn.Module, **settings):

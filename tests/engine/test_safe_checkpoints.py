@@ -15,8 +15,13 @@ from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import load_checkpoint
 from mmengine.runner.checkpoint import CheckpointLoader
 
-import mmattn.engine  # noqa: F401  registers the safe loaders
+from mmattn.engine import checkpoints
 from mmattn.errors import UserError
+
+
+@pytest.fixture(scope='module', autouse=True)
+def installed():
+    checkpoints.install()
 
 
 def load(path):

@@ -6,8 +6,8 @@ import pytest
 import torch
 from mmengine.config import Config
 
-from mmattn.apis.checkpoint import latest_checkpoint
-from mmattn.compat import safe_load
+from mmattn.engine.checkpoints import safe_load
+from mmattn.preflight.checkpoint import latest_checkpoint
 
 from ..e2e.conftest import CONFIG
 

@@ -13,7 +13,7 @@ from mmengine.model import BaseModel
 from mmengine.runner import Runner
 from PIL import Image
 
-from mmattn.compat import enable_safe_checkpoints
+from mmattn.engine import checkpoints
 from mmattn.errors import UserError
 from mmattn.visualization import plot_curves
 from mmattn.visualization.curves import curve_figure, read_curves
@@ -74,7 +74,7 @@ def run(work_dir: Path, iterations: int, value: float, resume_from: int | None =
 @pytest.fixture(scope='module')
 def starts(tmp_path_factory) -> list[Path]:
     """A run of 10 iterations, and its continuation from iteration 8 to 14."""
-    enable_safe_checkpoints()
+    checkpoints.install()
     folder = tmp_path_factory.mktemp('runs')
     return [run(folder / 'first', 10, 1.0), run(folder / 'second', 14, 2.0, resume_from=8)]
 
@@ -132,6 +132,29 @@ def test_axes_name_their_quantities_and_the_best_miou_is_marked():
     star = miou_axes.lines[-1]
     assert (*star.get_xdata(), *star.get_ydata()) == (1000, 57.854)
     assert star.get_label() == 'best: 57.85 % at iteration 1,000'
+
+
+@pytest.mark.parametrize(
+    ('validations', 'ticks'),
+    [
+        ([300], [300]),
+        ([4, 8, 10], [4, 8, 10]),
+        (range(150, 1201, 150), range(150, 1201, 150)),
+        (range(100, 1201, 100), range(200, 1201, 200)),
+        (range(1000, 20001, 1000), range(4000, 20001, 4000)),
+        (range(800, 80001, 800), range(16000, 80001, 16000)),
+        ([*range(100, 1201, 100), 1250], range(200, 1201, 200)),
+    ],
+)
+def test_ticks_are_validations_evenly_thinned(validations, ticks):
+    figure = curve_figure({10: 2.0, max(validations): 1.0}, dict.fromkeys(validations, 50.0))
+    for axes in figure.axes:
+        assert list(axes.get_xticks()) == list(ticks)
+
+
+def test_a_run_without_validation_has_round_ticks():
+    (axes,) = curve_figure(dict.fromkeys(range(10, 731, 10), 1.0), {}).axes
+    assert list(axes.get_xticks()) == list(range(0, 801, 100))
 
 
 def test_the_first_of_equally_good_evaluations_is_the_best():

@@ -8,8 +8,9 @@ from mmengine.runner import Runner
 from mmseg.utils import register_all_modules
 from PIL import Image
 
+from mmattn.engine import PredictionPanelHook
 from mmattn.errors import UserError
-from mmattn.visualization import PredictionPanelHook, prediction_panel
+from mmattn.visualization import prediction_panel
 
 CLASSES = ('left', 'right', 'élsewhere')
 PALETTE = [[0, 130, 180], [128, 64, 0], [0, 200, 142]]
@@ -121,22 +122,21 @@ def test_without_labels_the_panel_has_no_ground_truth(tmp_path, dataset):
     assert (read(tmp_path / 'show/2.5.png') == expected).all()
 
 
-def test_real_images(tmp_path, camvid_dir):
+def test_street_scenes_of_a_folder(tmp_path, scenes_dir):
     dataset = {
         'type': 'BaseSegDataset',
-        'data_root': str(camvid_dir),
+        'data_root': str(scenes_dir),
         'data_prefix': {'img_path': 'images/val', 'seg_map_path': 'labels/val'},
         'metainfo': {'classes': ['a', 'b', 'c', *'defghijk']},
         'indices': 2,
     }
     predictions = run_test(tmp_path, dataset)
-    assert sorted(path.stem for path in (tmp_path / 'show').iterdir()) == [
-        '0016E5_07959',
-        '0016E5_07961',
-    ]
-    panel = read(tmp_path / 'show/0016E5_07959.png')
-    image = np.asarray(Image.open(camvid_dir / 'images/val/0016E5_07959.jpg'))
-    (prediction,) = (p for path, p in predictions.items() if path.endswith('07959.jpg'))
+    names = sorted(path.name for path in (scenes_dir / 'images/val').iterdir())[:2]
+    shown = sorted(path.name for path in (tmp_path / 'show').iterdir())
+    assert shown == [name.replace('.jpg', '.png') for name in names]
+    panel = read(tmp_path / 'show' / shown[0])
+    image = np.asarray(Image.open(scenes_dir / 'images/val' / names[0]))
+    (prediction,) = (p for path, p in predictions.items() if path.endswith(names[0]))
     assert prediction.shape == image.shape[:2]
     assert panel.shape[1] > 3 * image.shape[1]
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmattn.engine.hooks.image_files import image_file_names
 from mmattn.errors import UserError
 from mmattn.visualization import prediction_panel
-from mmattn.visualization.image_files_hook import image_file_names
 from mmattn.visualization.panels import GAP, MAX_SIDE, VOID, VOID_LINES
 
 CLASSES = ['sky', 'road', 'car', 'boat']
@@ -181,11 +181,10 @@ def test_a_palette_of_another_length_is_an_error(scene):
         prediction_panel(*scene, PALETTE[:3], CLASSES)
 
 
-def test_real_street_scene(camvid_dir):
-    """The picture of a photograph and its label as they lie on the disk."""
-    name = '0016E5_07959'
-    image = np.asarray(Image.open(camvid_dir / f'images/val/{name}.jpg'))
-    gt = np.asarray(Image.open(camvid_dir / f'labels/val/{name}.png'))
+def test_street_scene(scenes_dir):
+    """An image and its label as they lie on the disk: JPEG, and PNG with void."""
+    image = np.asarray(Image.open(min((scenes_dir / 'images/val').iterdir())))
+    gt = np.asarray(Image.open(min((scenes_dir / 'labels/val').iterdir())))
     pred = np.where(gt == 255, 3, gt)
     panel = prediction_panel(image, gt, pred, None, [f'class {i}' for i in range(11)])
     assert (cut(panel, gt.shape, 0) == image).all()

@@ -31,3 +31,16 @@ def test_attentional_fusion(golden_dir, name, mechanism, options, names):
     case = Case(golden_dir, name)
     module = mechanism(*case.args, reduction=case.kwargs['r'], **options)
     check(case, module, fold_biases(rename(case.params, *names)))
+
+
+def test_second_step_of_the_released_file_reads_the_global_branch_of_the_first(golden_dir):
+    """Equal to ours with the same parameters in both global branches."""
+    case = Case(golden_dir, 'iaff_release')
+    params = case.params | {
+        key.replace('global_att', 'global_att2'): value
+        for key, value in case.params.items()
+        if key.startswith('global_att.')
+    }
+    module = IAFF(*case.args, reduction=case.kwargs['r'])
+    names = _branches('', 'first.') + _branches('2', 'second.')
+    check(case, module, fold_biases(rename(params, *names)))

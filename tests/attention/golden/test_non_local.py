@@ -6,10 +6,22 @@ from mmattn.attention import NonLocal
 from tests.golden import Case, check, rename
 
 
-@pytest.mark.parametrize('sub_sample', [False, True])
-@pytest.mark.parametrize('mode', ['embedded_gaussian', 'gaussian', 'dot_product', 'concatenation'])
-def test_non_local_block(golden_dir, mode, sub_sample):
-    case = Case(golden_dir, f'nonlocal_{mode}_sub' if sub_sample else f'nonlocal_{mode}')
+@pytest.mark.parametrize(
+    'name',
+    [
+        'nonlocal_embedded_gaussian',
+        'nonlocal_embedded_gaussian_sub',
+        'nonlocal_gaussian',
+        'nonlocal_gaussian_sub',
+        'nonlocal_dot_product',
+        'nonlocal_dot_product_sub',
+        'nonlocal_concatenation',
+        'nonlocal_concatenation_sub',
+    ],
+)
+def test_non_local_block(golden_dir, name):
+    case = Case(golden_dir, name)
+    mode, sub_sample = case.kwargs['mode'], case.kwargs['sub_sample']
     module = NonLocal(
         *case.args, **case.kwargs, use_scale=mode == 'embedded_gaussian', norm_cfg=None
     )

@@ -6,9 +6,11 @@ from mmattn.attention import PolarizedSelfAttention
 from tests.golden import Case, check, rename
 
 
-@pytest.mark.parametrize('mode', ['parallel', 'sequential'])
-def test_polarized_self_attention(golden_dir, mode):
-    case = Case(golden_dir, f'psa_{mode}')
+@pytest.mark.parametrize(
+    ('name', 'mode'), [('psa_parallel', 'parallel'), ('psa_sequential', 'sequential')]
+)
+def test_polarized_self_attention(golden_dir, name, mode):
+    case = Case(golden_dir, name)
     # The bias in front of the softmax over positions cancels; ours has none.
     params = {key: value for key, value in case.params.items() if key != 'ch_wq.bias'}
     state = rename(

@@ -1,8 +1,9 @@
-"""SCSE gives the numbers of the authors' code."""
+"""SCSE gives the numbers of the authors' code, CSE those of an article's listing too."""
 
 import torch
+from torch.nn import functional as F
 
-from mmattn.attention import SCSE
+from mmattn.attention import CSE, SCSE
 from tests.attention.golden.layouts import as_convolutions
 from tests.golden import Case, check, rename
 
@@ -32,3 +33,16 @@ def test_the_sum_of_both_gates(golden_dir):
     with torch.no_grad():
         smaller = torch.minimum(module.cse(x), module.sse(x))
         torch.testing.assert_close(module(x), larger + smaller, atol=1e-5, rtol=0)
+
+
+def test_the_channel_gate_beside_a_spatial_gate_of_many_channels(golden_dir):
+    """The listing's spatial gate is no one-channel gate as ours, its channel gate is ours."""
+    case = Case(golden_dir, 'scse')
+    weight, bias = (case.params.pop(f'sSE.0.{name}') for name in ('weight', 'bias'))
+    module = CSE(*case.args, reduction=case.kwargs['re'])
+    state = rename(case.params, ('cSE.1', 'excite.0'), ('cSE.3', 'excite.2'))
+
+    def both(x: torch.Tensor) -> torch.Tensor:
+        return module(x) + x * F.conv2d(x, weight.to(x), bias.to(x)).sigmoid()
+
+    check(case, module, state, both)

@@ -1,0 +1,135 @@
+"""The second step of a run: what the caller asks for goes into the config."""
+
+import os
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.device import get_device
+
+from mmattn.errors import UserError
+from mmattn.files import check_writable
+from mmattn.preflight.checkpoint import latest_checkpoint, run_checkpoints
+from mmattn.preflight.pretrained import drop_pretrained
+
+RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+STARTED_BY = {'pytorch': 'torchrun --nproc_per_node N', 'slurm': 'srun', 'mpi': 'mpirun'}
+
+
+def is_first_process(launcher: str) -> bool:
+    """True in the one process of several that looks, asks and prints for all.
+
+    The launcher's own number: mmengine does not know it before it has built its runner.
+    """
+    return launcher == 'none' or os.environ.get(RANKS[launcher], '0') == '0'
+
+
+def on_cpu() -> bool:
+    """True where mmengine will put the model on the CPU."""
+    return torch.device(get_device()).type == 'cpu'
+
+
+def set_launcher(cfg: Config, launcher: str) -> None:
+    """Make a config run in the processes that the launcher has started.
+
+    On CPUs they talk by gloo; mmengine's own set-up is for GPUs.
+
+    Raises:
+        UserError: They were not started by that launcher, or the launcher needs GPUs.
+    """
+    cfg.launcher = launcher
+    if launcher == 'none':
+        return
+    if RANKS[launcher] not in os.environ:
+        raise UserError(
+            f'--launcher {launcher} finds no {RANKS[launcher]} in the environment: start the tool '
+            f'by {STARTED_BY[launcher]}, or leave --launcher out for one process'
+        )
+    if not on_cpu():
+        return
+    if launcher != 'pytorch':
+        raise UserError(f'--launcher {launcher} needs GPUs; on CPUs use torchrun and pytorch')
+    if not torch.distributed.is_initialized():
+        torch.distributed.init_process_group('gloo')
+    wrapper = {'find_unused_parameters': cfg.get('find_unused_parameters', False)}
+    wrapper |= {'broadcast_buffers': False, **(cfg.get('model_wrapper_cfg') or {})}
+    if wrapper.get('type') in (None, 'MMDistributedDataParallel'):
+        wrapper['type'] = 'CPUDistributedDataParallel'
+    cfg.model_wrapper_cfg = wrapper
+
+
+def set_work_dir(cfg: Config, folder: str | Path) -> Path:
+    """Set the work dir, which the run makes; raise UserError where it could not."""
+    folder = Path(folder)
+    check_writable(folder, 'work dir', 'name another with --work-dir')
+    cfg.work_dir = str(folder)
+    return folder
+
+
+def set_resume(cfg: Config, folder: Path, resume: str | Path | bool | None) -> Path | None:
+    """Set where training starts, and return the checkpoint that it goes on from, if any.
+
+    Args:
+        cfg: Changed: ``resume`` and ``load_from``.
+        folder: The work dir.
+        resume: True for the latest checkpoint in the work dir, a checkpoint, or None for what the
+            config says.
+
+    Raises:
+        UserError: Nothing to resume, or a new run in a work dir that holds checkpoints.
+    """
+    if resume is None and cfg.get('resume'):
+        resume = cfg.get('load_from') or True
+    cfg.resume = bool(resume)
+    if resume:
+        checkpoint = latest_checkpoint(folder) if resume is True else Path(resume)
+        drop_pretrained(cfg)
+        cfg.load_from = str(checkpoint)
+        return checkpoint
+    if run_checkpoints(folder) and is_first_process(cfg.launcher):
+        raise UserError(
+            f'{folder} holds the checkpoints of an earlier run, which a new one would overwrite: '
+            'go on with it (--resume), name another folder (--work-dir), or remove it'
+        )
+    return None
+
+
+def set_randomness(cfg: Config, seed: int | None, deterministic: bool) -> None:
+    """Set the seed, and deterministic algorithms, where the caller asks for them."""
+    randomness = {'seed': None, **(cfg.get('randomness') or {})}
+    randomness |= {} if seed is None else {'seed': seed}
+    randomness |= {'deterministic': True} if deterministic else {}
+    cfg.randomness = randomness
+    if randomness.get('deterministic'):
+        # cuBLAS reads it when CUDA starts; torch refuses deterministic algorithms without.
+        os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+
+
+def use_amp(cfg: Config, cpu: bool) -> None:
+    """Change the optimizer wrapper to mixed precision; its optimizer and other settings stay."""
+    wrapper = cfg.optim_wrapper
+    kind = wrapper.get('type', 'OptimWrapper')
+    if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper'):
+        raise UserError(
+            f'--amp replaces OptimWrapper, but the config has optim_wrapper.type={kind!r}'
+        )
+    if cpu:
+        wrapper.type = 'AutocastOptimWrapper'
+        for scaling in ('loss_scale', 'dtype', 'use_fsdp'):
+            wrapper.pop(scaling, None)
+    elif kind == 'OptimWrapper':
+        wrapper.type = 'AmpOptimWrapper'
+
+
+def use_tta(cfg: Config) -> None:
+    """Test with the scales and flips of the config's ``tta_pipeline``."""
+    if not cfg.get('tta_model') or not cfg.get('tta_pipeline'):
+        raise UserError('--tta needs tta_model and tta_pipeline, which the config does not have')
+    cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
+    cfg.model = dict(cfg.tta_model, module=cfg.model)
+
+
+def set_verbose(cfg: Config, verbose: bool) -> None:
+    """Have all of mmengine's log printed on the screen, where the caller asks for it."""
+    if verbose:
+        cfg.verbose = True

@@ -1,0 +1,78 @@
+"""Evaluate a checkpoint."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from mmattn.apis import options
+from mmattn.engine import PredictionPanelHook, SavePredictionsHook
+from mmattn.engine.runner import Runner, separate_run
+from mmattn.errors import explain_settings
+from mmattn.files import write_atomically
+from mmattn.preflight.config import load_config, require_keys
+from mmattn.preflight.run import look_at
+
+
+def test(
+    config: str | Path,
+    checkpoint: str | Path,
+    *,
+    work_dir: str | Path | None = None,
+    out: str | Path | None = None,
+    show_dir: str | Path | None = None,
+    tta: bool = False,
+    amp: bool = False,
+    cfg_options: dict[str, Any] | None = None,
+    launcher: str = 'none',
+    verbose: bool = False,
+) -> dict[str, float]:
+    """Evaluate a checkpoint on the test data of a config and print the table of classes.
+
+    Args:
+        config: config file.
+        checkpoint: weights of that config's model.
+        work_dir: folder of the log; default `work_dirs/<config name>/test`.
+        out: folder for predictions, an index PNG per image, and metrics.json.
+        show_dir: folder for pictures: image | ground truth | prediction.
+        tta: average over the scales and flips of the config's `tta_pipeline`.
+        amp: bfloat16 autocast on the CPU, float16 on GPUs.
+        cfg_options: overrides, dotted key to value.
+        launcher: none, pytorch, slurm or mpi.
+        verbose: print all of mmengine's log, which else goes to the log file.
+
+    Returns:
+        Metrics in percent: aAcc, mIoU, mAcc, ...
+
+    Raises UserError for whatever can be known to be wrong before the first image.
+    """
+    with separate_run():
+        cfg = load_config(config, cfg_options)
+        require_keys(cfg, config, 'model', 'test_dataloader', 'test_evaluator', 'test_cfg')
+
+        options.set_launcher(cfg, launcher)
+        options.set_work_dir(cfg, work_dir or Path('work_dirs', Path(config).stem, 'test'))
+        options.set_verbose(cfg, verbose)
+        cfg.load_from, cfg.resume = str(checkpoint), False
+        if amp:
+            cfg.test_cfg.fp16 = True  # mmengine's name for autocast; on the CPU it is bfloat16
+        hooks = [SavePredictionsHook(out)] if out else []
+        hooks += [PredictionPanelHook(show_dir)] if show_dir else []
+
+        summary = ''
+        if options.is_first_process(launcher):
+            summary = look_at(cfg, ['test_dataloader'], checkpoint=checkpoint)
+
+        if tta:  # after the look at the model, which this wraps
+            options.use_tta(cfg)
+        with explain_settings():
+            runner = Runner.from_cfg(cfg)
+            runner.test_loop  # noqa: B018  built here, to explain its errors
+        for hook in hooks:
+            runner.register_hook(hook)
+        runner.introduce(summary)
+
+        metrics = {key: float(value) for key, value in runner.test().items()}
+        if out and options.is_first_process(launcher):
+            report = {'metrics': metrics, 'config': str(config), 'checkpoint': str(checkpoint)}
+            write_atomically(Path(out, 'metrics.json'), json.dumps(report, indent=2).encode())
+        return metrics

@@ -1,0 +1,64 @@
+"""The console command `mmattn`: one file for each of its commands.
+
+Nothing heavy is imported before a command runs: `--help` must not wait for torch. A command is a
+module with `add_arguments(parser)` and `run(args)`, whose docstring begins with what it does.
+"""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+
+from mmattn import __version__
+from mmattn.errors import UserError
+
+# command: its module in this package
+COMMANDS = {'train': 'train', 'test': 'test', 'prepare': 'prepare', 'zoo': 'zoo'}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """`mmattn COMMAND ...`."""
+    parser = argparse.ArgumentParser(prog='mmattn', description='Attention for MMSegmentation.')
+    parser.add_argument('--version', action='version', version=f'mmattn {__version__}')
+    subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
+    for name in COMMANDS:
+        module = _module(name)
+        command = subparsers.add_parser(name, help=_summary(module), description=_summary(module))
+        module.add_arguments(command)
+    _run(parser, argv)
+
+
+def run_tool(command: str) -> None:
+    """A script of `tools/`: the arguments of one command, without its name."""
+    parser = argparse.ArgumentParser(description=_summary(_module(command)))
+    _module(command).add_arguments(parser)
+    parser.set_defaults(command=command)
+    _run(parser)
+
+
+def _module(command: str):
+    return import_module(f'mmattn.cli.{COMMANDS[command]}')
+
+
+def _summary(module) -> str:
+    return module.__doc__.partition('\n')[0]
+
+
+def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> None:
+    """Run a command: mistakes of the user end in one line on stderr and exit code 2."""
+    try:
+        args = parser.parse_args(argv)
+        command = vars(args).pop('command')
+        _module(command).run(args)
+    except UserError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print('interrupted; a training goes on with --resume', file=sys.stderr)
+        sys.exit(130)
+    except Exception as error:
+        traceback.print_exc()
+        if sys.version_info < (3, 11):  # which does not print the hints of an error itself
+            print('\n'.join(getattr(error, '__notes__', ())), file=sys.stderr)
+        sys.exit(1)

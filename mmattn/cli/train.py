@@ -1,0 +1,36 @@
+"""Train the model of a config."""
+
+import argparse
+
+from mmattn.cli.arguments import add_run_arguments
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('config', help='config file, such as those under configs/')
+    add_run_arguments(parser)
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const=True,
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint; alone: from the latest in the work dir',
+    )
+    parser.add_argument('--seed', type=int, metavar='N', help='random seed of the run')
+    parser.add_argument(
+        '--deterministic', action='store_true', help='deterministic algorithms; slower'
+    )
+    parser.add_argument(
+        '--check-data',
+        choices=('sample', 'full', 'off'),
+        default='sample',
+        help='look at some label files first, at all, or at none',
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    from mmattn.apis import train
+    from mmattn.apis.options import is_first_process
+
+    result = train(**vars(args))
+    if is_first_process(args.launcher):
+        print(result)

@@ -1,0 +1,131 @@
+"""What a module costs: parameters, multiply-adds, memory for the backward pass, time."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.autograd.graph import saved_tensors_hooks
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+
+Job = tuple[nn.Module, Sequence[Tensor]]
+
+
+def _attention_flops(query, key, value, *args, out_shape=None, **kwargs) -> int:
+    return sdpa_flop_count(query, key, value)
+
+
+# torch itself counts only the fused attention kernels of GPUs.
+_CPU_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """For one image: parameters, multiply-adds of convolutions and matrix products in a forward
+    pass, and bytes that a forward pass in training keeps for the backward pass."""
+
+    parameters: int
+    macs: float
+    memory: float
+
+
+def measure_cost(build: Callable[[], nn.Module], shapes: Sequence[Sequence[int]]) -> Cost:
+    """Count in one training forward pass, on tensors without values: no arithmetic is done.
+
+    Args:
+        build: Makes the module.
+        shapes: Of its inputs, (B, C, H, W) with B of 2 or more: batch norm on 1 x 1 maps needs it.
+    """
+    saved: dict[StorageWeakRef, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        saved[_storage(tensor)] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
+    with FakeTensorMode():
+        module = build().train()
+        inputs = [torch.empty(shape, requires_grad=True) for shape in shapes]
+        with counter, saved_tensors_hooks(keep, lambda tensor: tensor):
+            output = module(*inputs)
+        own = {_storage(tensor) for tensor in (*module.parameters(), *module.buffers())}
+        kept = sum(size for storage, size in saved.items() if storage not in own)
+        del output
+    batch = shapes[0][0]
+    return Cost(
+        sum(parameter.numel() for parameter in module.parameters()),
+        counter.get_total_flops() / 2 / batch,
+        kept / batch,
+    )
+
+
+def count_macs(run: Callable[[], object]) -> float:
+    """Multiply-adds of convolutions, matrix products and attention in what ``run`` does."""
+    with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
+        run()
+    return counter.get_total_flops() / 2
+
+
+def readable(value: float) -> str:
+    """A count for people: 1234567 -> '1.2 M'."""
+    for unit, size in (('G', 1e9), ('M', 1e6), ('k', 1e3)):
+        if value >= size:
+            return f'{two_digits(value / size)} {unit}'
+    return f'{value:.0f}'
+
+
+def two_digits(value: float) -> str:
+    """Two significant digits, more only in front of the point."""
+    return f'{value:.0f}' if value >= 9.95 else f'{value:.1f}'
+
+
+def _storage(tensor: Tensor) -> StorageWeakRef:
+    """Names the memory of a tensor, which its views share."""
+    return StorageWeakRef(tensor.untyped_storage())
+
+
+def relative_latencies(
+    reference: Job, jobs: Mapping[str, Job], seconds: float = 120
+) -> tuple[dict[str, float], float, int]:
+    """Time inference of each job against the reference, interleaved in this process.
+
+    Each round times every job right after the reference, so that both see the same machine. The
+    first round warms up and does not count.
+
+    Args:
+        reference: Module in evaluation mode and its inputs.
+        jobs: The same by name.
+        seconds: No round starts later than this.
+
+    Returns:
+        The median ratio to the reference by name, the reference's median milliseconds, and the
+        number of rounds.
+    """
+    ratios: dict[str, list[float]] = {name: [] for name in jobs}
+    references: list[float] = []
+    start = time.perf_counter()
+    rounds = -1
+    while rounds < 1 or time.perf_counter() - start < seconds:
+        rounds += 1
+        for name, job in jobs.items():
+            base, own = _seconds(reference), _seconds(job)
+            if rounds:
+                references.append(base)
+                ratios[name].append(own / base)
+    return (
+        {name: median(values) for name, values in ratios.items()},
+        1e3 * median(references),
+        rounds,
+    )
+
+
+@torch.no_grad()
+def _seconds(job: Job) -> float:
+    module, inputs = job
+    start = time.perf_counter()
+    module(*inputs)
+    return time.perf_counter() - start

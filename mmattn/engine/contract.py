@@ -1,0 +1,29 @@
+"""What mmattn uses of mmengine, mmcv and mmseg beyond their documented interfaces.
+
+A new version of theirs may change these without notice; a test looks at each, so that the change is
+met there and not in a run.
+"""
+
+# place ('module:attribute'): what mmattn does with it
+PRIVATE = {
+    'mmengine.runner.checkpoint:load_url': 'replaced by a safe one (engine.checkpoints)',
+    'mmengine.runner.checkpoint:torch': 'replaced, so that torch.load there is safe',
+    'mmengine.runner.checkpoint:CheckpointLoader.register_scheme': 'local files are read safely',
+    'mmengine.fileio.io:backend_instances': 'emptied, so that files are written whole at once',
+    'mmengine.hooks:CheckpointHook._save_checkpoint_with_step': 'wrapped: outdated ones go last',
+    'mmengine.utils:ManagerMixin._instance_dict': 'one run does not meet the logger of another',
+    'mmengine.runner:Runner.load_checkpoint': 'the config text in a checkpoint is not executed',
+    'mmengine.runner:Runner.build_logger': 'the screen gets less than the log file',
+    'mmengine.model:revert_sync_batchnorm': 'processes on CPUs',
+    'mmseg.models.backbones.resnet:BasicBlock.norm1': 'blocks of the backbone run in our forward',
+    'mmseg.models.backbones.resnet:Bottleneck.norm3': 'the same',
+    'mmseg.models.backbones:ResNet.make_stage_plugins': 'plugins of a stage are checked',
+    'mmseg.models.backbones:ResNet.make_res_layer': 'stages are built of our blocks',
+    'mmseg.models.decode_heads.decode_head:BaseDecodeHead._transform_inputs': 'their inputs',
+    'mmseg.models.decode_heads:FCNHead._forward_feature': 'overridden: context blocks',
+}
+
+# The same for only one of the two distributions.
+PRIVATE_ONEDL = {
+    'mmengine.runner.checkpoint:_safe_torch_load': 'replaced, since it may load unsafely',
+}

@@ -1,0 +1,123 @@
+"""mmengine's runner, with a log for people, and without traces of other runs in the process."""
+
+import logging
+import warnings
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import mmengine.runner
+import torch
+from mmengine.logging import MessageHub, MMLogger
+from mmengine.utils import ManagerMixin
+from mmengine.visualization import Visualizer
+
+from mmattn.engine import checkpoints
+from mmattn.errors import explain_settings
+
+# How the messages begin that nobody at the screen needs; the log file has them.
+_FOR_THE_FILE = (
+    '\n-----',  # the environment
+    'Config:\n',
+    'Hooks will be executed',
+    'Using env variable',
+    'Distributed training is not used',
+    'The prefix is not set in metric',
+    '"FileClient" will be deprecated',
+    '"HardDiskBackend" is the alias',
+    'Checkpoints will be saved to',
+    'Load checkpoint from',
+    'Exp name: ',
+    'per class results:',
+)
+_POINTLESS_WARNINGS = ('Default ``avg_non_ignore`` is False', 'The draw is False')
+
+
+class Runner(mmengine.runner.Runner):
+    """mmengine's Runner; the screen gets what a person needs, the log file everything.
+
+    The setting ``verbose`` of its config gives the screen everything too. When resuming, mmengine
+    executes the config in the checkpoint as Python, to read one outdated setting: this runner takes
+    it out. Settings that mmengine builds only when training starts are explained as the others.
+    """
+
+    def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
+        logger = super().build_logger(*args, **kwargs)
+        if not self.cfg.get('verbose'):
+            make_readable(logger)
+        return logger
+
+    def introduce(self, summary: str) -> None:
+        """Say at the start of a run what it works on, and where its log is.
+
+        Args:
+            summary: What was looked at before; lines, or none.
+        """
+        for line in summary.splitlines():
+            self.logger.info(line)
+        self.logger.info(f'log: {self.logger.log_file} (with config, environment and hooks)')
+
+    def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
+        checkpoint = super().load_checkpoint(*args, **kwargs)
+        checkpoint.get('meta', {}).pop('config', None)
+        return checkpoint
+
+    def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> Any:
+        with explain_settings():
+            return super().build_optim_wrapper(*args, **kwargs)
+
+    def build_param_scheduler(self, *args: Any, **kwargs: Any) -> Any:
+        with explain_settings():
+            return super().build_param_scheduler(*args, **kwargs)
+
+
+def screen_handlers(logger: logging.Logger) -> list[logging.StreamHandler]:
+    """The handlers of a logger that print."""
+    return [handler for handler in logger.handlers if type(handler) is logging.StreamHandler]
+
+
+def make_readable(logger: MMLogger) -> None:
+    """Let the screen have the time and the message, and leave long tables to the log file."""
+    for handler in screen_handlers(logger):
+        handler.addFilter(_is_for_people)
+        handler.formatter.info_format = '%(asctime)s  %(message)s'
+        handler.formatter.datefmt = '%H:%M:%S'
+
+
+def _is_for_people(record: logging.LogRecord) -> bool:
+    return not record.getMessage().startswith(_FOR_THE_FILE)
+
+
+@contextmanager
+def separate_run() -> Iterator[None]:
+    """A run that meets nothing of the runs before it in this process, and leaves nothing behind.
+
+    mmengine finds loggers, message hubs and visualizers by name: without this a second run writes
+    its scalars into the files of the first. What determinism switches is put back as well.
+    """
+    checkpoints.install()
+    kinds = [MMLogger, MessageHub, *_with_subclasses(Visualizer)]
+    before = {kind: kind._instance_dict for kind in kinds}
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    cudnn = torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark
+    for kind in kinds:
+        kind._instance_dict = OrderedDict()
+    try:
+        with warnings.catch_warnings():
+            for message in _POINTLESS_WARNINGS:
+                warnings.filterwarnings('ignore', message=message)
+            make_readable(MMLogger.get_instance('mmengine'))  # until the run has its own
+            yield
+    finally:
+        for logger in MMLogger._instance_dict.values():
+            for handler in logger.handlers:
+                handler.close()
+        for kind, instances in before.items():
+            kind._instance_dict = instances
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = cudnn
+
+
+def _with_subclasses(kind: type[ManagerMixin]) -> list[type[ManagerMixin]]:
+    return [kind, *(sub for child in kind.__subclasses__() for sub in _with_subclasses(child))]

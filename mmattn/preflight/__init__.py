@@ -1,0 +1,1 @@
+"""What is looked at before time is spent on a run: config, data, model, checkpoint, weights."""

@@ -1,0 +1,33 @@
+"""What a caller asks for goes into the config."""
+
+import pytest
+from mmengine.config import Config
+
+from mmattn.apis.options import is_first_process, set_launcher
+from mmattn.errors import UserError
+
+
+@pytest.mark.parametrize(
+    ('launcher', 'variable'),
+    [('pytorch', 'RANK'), ('slurm', 'SLURM_PROCID'), ('mpi', 'OMPI_COMM_WORLD_RANK')],
+)
+def test_the_first_process_is_that_of_the_launcher(monkeypatch, launcher, variable):
+    for number in (0, 1):
+        monkeypatch.setenv(variable, str(number))
+        assert is_first_process(launcher) is (number == 0)
+        assert is_first_process('none')
+
+
+@pytest.mark.parametrize('launcher', ['pytorch', 'slurm', 'mpi'])
+def test_a_launcher_that_has_not_started_the_process_is_explained(monkeypatch, launcher):
+    for variable in ('RANK', 'SLURM_PROCID', 'OMPI_COMM_WORLD_RANK'):
+        monkeypatch.delenv(variable, raising=False)
+    with pytest.raises(UserError, match='start the tool by (torchrun|srun|mpirun)'):
+        set_launcher(Config(), launcher)
+
+
+def test_a_launcher_for_gpus_is_refused_on_cpus(monkeypatch):
+    monkeypatch.setenv('SLURM_PROCID', '0')
+    monkeypatch.setattr('mmattn.apis.options.on_cpu', lambda: True)
+    with pytest.raises(UserError, match='needs GPUs; on CPUs use torchrun'):
+        set_launcher(Config(), 'slurm')

@@ -1,0 +1,118 @@
+"""What is known of a model before it is trained."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch import nn
+
+import mmattn.models  # noqa: F401  registers the backbones
+from mmattn.errors import UserError
+from mmattn.preflight.model import look_at_model
+
+
+@pytest.fixture(autouse=True)
+def scope():
+    init_default_scope('mmseg')
+
+
+def config(**model) -> Config:
+    settings = dict(
+        type='EncoderDecoder',
+        backbone=dict(type='AttnResNet', depth=18, base_channels=8, stem_channels=8),
+        decode_head=dict(type='FCNHead', in_channels=64, in_index=3, channels=8, num_classes=3),
+        auxiliary_head=dict(type='FCNHead', in_channels=32, in_index=2, channels=8, num_classes=3),
+    )
+    cfg = Config(dict(model=settings, crop_size=(64, 96)))
+    cfg.merge_from_dict(dict(model=model))
+    return cfg
+
+
+def test_facts_are_those_of_the_model():
+    facts = look_at_model(config())
+    model = MODELS.build(copy.deepcopy(config().model))
+    assert facts.shapes == {key: tuple(x.shape) for key, x in model.state_dict().items()}
+    assert facts.parameters == sum(x.numel() for x in model.parameters())
+    assert str(facts).count('\n') == 0
+    assert 'multiply-adds for an image of 64x96' in str(facts)
+
+
+def test_multiply_adds_grow_with_the_image():
+    small, large = config(), config()
+    large.crop_size = (128, 96)
+    assert look_at_model(large).macs == pytest.approx(2 * look_at_model(small).macs, rel=1e-6)
+
+
+def test_what_is_plugged_in_is_counted_apart():
+    plugin = dict(cfg=dict(type='SE', reduction=4), position='after_conv2')
+    bare, plugged = look_at_model(config()), look_at_model(config(backbone=dict(plugins=[plugin])))
+    widths = [8, 16, 32, 64]
+    assert plugged.plugged == sum(2 * 2 * width**2 // 4 for width in widths)
+    assert plugged.parameters == bare.parameters + plugged.plugged
+    assert plugged.backbone == bare.parameters - sum(
+        x.numel()
+        for key, x in MODELS.build(copy.deepcopy(config().model)).named_parameters()
+        if not key.startswith('backbone.')
+    )
+    assert "of the backbone's own" in str(plugged)
+
+
+@pytest.mark.parametrize(
+    ('model', 'message'),
+    [
+        (
+            dict(decode_head=dict(in_channels=48)),
+            r'model\.decode_head\.in_channels is 48 for map 3, which has 64 channels: backbone and '
+            r'neck give maps of 8, 16, 32, 64 channels',
+        ),
+        (dict(auxiliary_head=dict(in_index=1)), r'auxiliary_head\.in_channels is 32 for map 1'),
+        (dict(decode_head=dict(in_index=9)), r'in_index names map 9, but .* give 4: 0 to 3'),
+        (
+            dict(
+                decode_head=dict(
+                    in_channels=[32, 128], in_index=[2, 3], input_transform='resize_concat'
+                )
+            ),
+            r'decode_head\.in_channels is 128 for map 3, which has 64',
+        ),
+        (dict(backbone=dict(depth=19)), 'invalid depth 19'),
+    ],
+)
+def test_heads_that_do_not_fit_the_maps_are_named(model, message):
+    with pytest.raises(UserError, match=message):
+        look_at_model(config(**model))
+
+
+class WrongConvolution(nn.Module):
+    """A plugin whose convolution does not take the channels that it gets."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels + 1, in_channels, 1)
+
+    def forward(self, x):
+        return self.conv(x)
+
+
+class NeedsValues(nn.Module):
+    """A plugin that looks at a value while it is built, and at another when it runs."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.full((in_channels, 1, 1), torch.ones(1).item()))
+
+    def forward(self, x):
+        return x * self.scale if x.sum().item() > 0 else x
+
+
+@pytest.mark.parametrize('plugin', [WrongConvolution, NeedsValues])
+def test_a_module_of_the_user_is_left_to_fail_or_run_by_itself(plugin):
+    MODELS.register_module(name=plugin.__name__, module=plugin, force=True)
+    plugins = [dict(cfg=dict(type=plugin.__name__), position='after_conv2')]
+    facts = look_at_model(config(backbone=dict(plugins=plugins)))
+    assert facts.macs is None
+    assert 'multiply-adds' not in str(facts)
+    assert any('scale' in key or 'conv' in key for key in facts.shapes)
