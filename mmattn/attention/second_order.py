@@ -9,9 +9,9 @@ from mmattn.attention.layers import (
     RELU,
     Config,
     ConvNormAct,
-    build_norm,
     require_positive,
 )
+from mmattn.attention.norms import build_norm
 
 _MODES = ('channel', 'spatial', 'both')
 

@@ -16,7 +16,7 @@ class AttentionHead(ContextFCNHead):
 
     Args:
         attention: Config of the mechanism, ``dict(type='CBAM', reduction=8)``; its in_channels are
-            the head's ``channels``.
+            the head's ``channels``, and so is its norm_cfg unless named.
         **kwargs: Arguments of mmseg's FCNHead, without num_convs.
 
     Raises:
@@ -25,7 +25,9 @@ class AttentionHead(ContextFCNHead):
 
     def __init__(self, attention: dict, **kwargs) -> None:
         super().__init__(**kwargs)
-        _, self.attention = build_mechanism('attention', attention, in_channels=self.channels)
+        _, self.attention = build_mechanism(
+            'attention', attention, self.norm_cfg, in_channels=self.channels
+        )
 
     def context(self, x: Tensor) -> Tensor:
         """(B, channels, H, W) -> (B, channels, H, W)."""
