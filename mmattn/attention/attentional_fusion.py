@@ -11,8 +11,8 @@ class MSCAM(nn.Module):
     ``y = x * M(x)``, ``M(x) = sigmoid(local(x) + global(mean of x))``: two bottlenecks of 1x1
     convolutions, one for every pixel and one for the image.
 
-    Cost: 2 * B * H * W * C**2 / reduction multiply-adds. Training normalises the global branch over
-    the batch, so with a batch norm it needs two images or more.
+    Cost: 2 * B * H * W * C**2 / reduction multiply-adds. The global branch normalises one
+    pixel an image, which a batch norm trains on with any number of images (see `NormSequential`).
 
     Args:
         in_channels: Channels of the input.

@@ -24,7 +24,7 @@ class BAM(nn.Module):
     write one normalisation at the end of each branch.
 
     Cost: about B * H * W * (C**2 / r + 9 * spatial_layers * (C / r)**2) multiply-adds, r being the
-    reduction. Batch normalisation of the pooled vector needs two images per process in training.
+    reduction. The channel branch trains with any number of images (see `NormSequential`).
 
     Args:
         in_channels: Channels of the input.

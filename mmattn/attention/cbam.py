@@ -3,10 +3,11 @@
 import torch
 from torch import Tensor, nn
 
-from mmattn.attention.layers import ConvNormAct, LayerCfg, channel_mlp, reduced_channels
+from mmattn.attention.layers import BN, ConvNormAct, LayerCfg, channel_mlp, reduced_channels
+from mmattn.attention.norms import BATCH_NORMS
 
-# The momentum of the authors' code.
-_BN = {'type': 'BN', 'momentum': 0.01}
+# Of the authors' code.
+_MOMENTUM = 0.01
 
 
 class CBAM(nn.Module):
@@ -24,7 +25,8 @@ class CBAM(nn.Module):
         reduction: The MLP has in_channels // reduction hidden channels; default 16, where
             fewer than 16 channels leave one.
         kernel_size: Of the spatial convolution, odd.
-        norm_cfg: Normalisation of the spatial gate; None leaves it out.
+        norm_cfg: Normalisation of the spatial gate; None leaves it out. A batch norm whose config
+            does not state a momentum has that of the authors' code, 0.01.
 
     Raises:
         ValueError: A reduction that leaves no channel, an even kernel_size.
@@ -35,7 +37,7 @@ class CBAM(nn.Module):
         in_channels: int,
         reduction: int | None = None,
         kernel_size: int = 7,
-        norm_cfg: LayerCfg = _BN,
+        norm_cfg: LayerCfg = BN,
     ) -> None:
         super().__init__()
         if kernel_size < 1 or kernel_size % 2 == 0:
@@ -44,6 +46,8 @@ class CBAM(nn.Module):
         self.channel_mlp = channel_mlp(in_channels, hidden, in_channels, bias=True)
         for layer in self.channel_mlp[::2]:
             nn.init.zeros_(layer.bias)
+        if norm_cfg is not None and norm_cfg.get('type') in BATCH_NORMS:
+            norm_cfg = {'momentum': _MOMENTUM, **norm_cfg}
         self.spatial_conv = ConvNormAct(2, 1, kernel_size, norm_cfg)
         for norm in list(self.spatial_conv)[1:]:
             if norm.affine:

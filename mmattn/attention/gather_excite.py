@@ -9,10 +9,10 @@ from mmattn.attention.layers import (
     RELU,
     ConvNormAct,
     LayerCfg,
-    build_norm,
     channel_mlp,
     reduced_channels,
 )
+from mmattn.attention.norms import NormSequential, build_norm
 
 _PARAMETRISATIONS = ('theta_minus', 'theta', 'theta_plus')
 
@@ -29,9 +29,9 @@ class GatherExcite(nn.Module):
     - 'theta_plus': as 'theta', and excite is the bottleneck of squeeze-and-excitation.
 
     The global convolution belongs to maps of one ``size``: others are first brought to it by
-    adaptive average pooling. In training its norm needs two images or more, as its map is 1 x 1.
-    (timm pads this convolution, so that each pixel is gated by another part of the map; the paper
-    does not, and that form is not offered.)
+    adaptive average pooling. Its norm has one value an image, and trains with any number of images
+    (see `NormSequential`). (timm pads this convolution, so that each pixel is gated by another part
+    of the map; the paper does not, and that form is not offered.)
 
     Cost: at most 9 * C * H * W / 3 multiply-adds with an extent, C * H * W without, for a map as
     large as ``size``.
@@ -102,7 +102,7 @@ def _average(extent: int | None) -> nn.Module:
 def _global_convolution(
     channels: int, size: int | tuple[int, int], norm_cfg: LayerCfg
 ) -> nn.Sequential:
-    return nn.Sequential(
+    return NormSequential(
         nn.AdaptiveAvgPool2d(size),
         nn.Conv2d(channels, channels, size, groups=channels, bias=False),
         build_norm(norm_cfg, channels)[1],

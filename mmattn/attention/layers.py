@@ -6,20 +6,13 @@ import math
 import torch
 from torch import Tensor, nn
 
+from mmattn.attention.norms import NormSequential, build_norm
+
 LayerCfg = dict | None
 
 BN = {'type': 'BN'}
 RELU = {'type': 'ReLU'}
 
-_NORMS = {
-    'BN': ('bn', nn.BatchNorm2d),
-    'SyncBN': ('bn', nn.SyncBatchNorm),
-    'GN': (
-        'gn',
-        lambda channels, num_groups, **kwargs: nn.GroupNorm(num_groups, channels, **kwargs),
-    ),
-    'IN': ('in', nn.InstanceNorm2d),
-}
 _ACTIVATIONS = {
     'ReLU': lambda inplace=True: nn.ReLU(inplace),
     'LeakyReLU': lambda inplace=True, **kwargs: nn.LeakyReLU(inplace=inplace, **kwargs),
@@ -29,8 +22,10 @@ _ACTIVATIONS = {
 }
 
 
-class ConvNormAct(nn.Sequential):
+class ConvNormAct(NormSequential):
     """Convolution, normalisation, activation, each of the last two only if configured.
+
+    A batch norm trains on any number of values: see `NormSequential`.
 
     Args:
         in_channels: Channels of the input.
@@ -74,7 +69,7 @@ class ConvNormAct(nn.Sequential):
         if norm_cfg is not None:
             self.add_module(*build_norm(norm_cfg, out_channels))
         if act_cfg is not None:
-            self.activate = _build(_ACTIVATIONS, 'act_cfg', act_cfg)
+            self.activate = _build_activation(act_cfg)
 
 
 class Scale(nn.Module):
@@ -156,26 +151,11 @@ def start_at_zero(layer: ConvNormAct) -> None:
         nn.init.zeros_(parameter)
 
 
-def build_norm(norm_cfg: dict, channels: int) -> tuple[str, nn.Module]:
-    """Name (mmcv's: 'bn', 'gn', 'in') and layer."""
-    options = dict(norm_cfg)
-    trainable = options.pop('requires_grad', True)
-    name, _ = _lookup(_NORMS, 'norm_cfg', options)
-    layer = _NORMS[options.pop('type')][1](channels, **options)
-    layer.requires_grad_(trainable)
-    return name, layer
-
-
-def _build(table: dict, argument: str, cfg: dict) -> nn.Module:
-    options = dict(cfg)
-    factory = _lookup(table, argument, options)
-    options.pop('type')
-    return factory(**options)
-
-
-def _lookup(table: dict, argument: str, cfg: dict) -> object:
-    if cfg.get('type') not in table:
+def _build_activation(act_cfg: dict) -> nn.Module:
+    options = dict(act_cfg)
+    kind = options.pop('type', None)
+    if kind not in _ACTIVATIONS:
         raise ValueError(
-            f'{argument}: unknown type {cfg.get("type")!r}, known are {", ".join(sorted(table))}'
+            f'act_cfg: unknown type {kind!r}, known are {", ".join(sorted(_ACTIVATIONS))}'
         )
-    return table[cfg['type']]
+    return _ACTIVATIONS[kind](**options)

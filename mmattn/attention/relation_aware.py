@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.layers import BN, RELU, ConvNormAct, build_norm
+from mmattn.attention.layers import BN, RELU, ConvNormAct
+from mmattn.attention.norms import NormSequential, build_norm
 
 _REDUCTION = 8
 _MODES = {'spatial': (True, False), 'channel': (False, True), 'both': (True, True)}
@@ -105,7 +106,7 @@ class _RelationGate(nn.Module):
         self.value_project = ConvNormAct(*features, 1, norm_cfg, RELU)
         count, channels = references
         self.relation_project = nn.Conv2d(2 * count, channels, 1, bias=False)
-        self.relation_act = nn.Sequential(build_norm(norm_cfg, channels)[1], nn.ReLU(inplace=True))
+        self.relation_act = NormSequential(build_norm(norm_cfg, channels)[1], nn.ReLU(inplace=True))
         hidden = _reduced('gate_reduction', 1 + channels, gate_reduction)
         self.gate = nn.Sequential(
             ConvNormAct(1 + channels, hidden, 1, norm_cfg, RELU),

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.layers import BN, LayerCfg, build_norm, require_positive
+from mmattn.attention.layers import BN, LayerCfg, require_positive
+from mmattn.attention.norms import NormSequential, build_norm
 
 _EXPANSION = 4
 
@@ -90,7 +91,7 @@ class _Unit(nn.Sequential):
 def _norm_relu_conv(
     in_channels: int, out_channels: int, kernel_size: int, norm_cfg: LayerCfg
 ) -> nn.Sequential:
-    layers = nn.Sequential()
+    layers = NormSequential()
     if norm_cfg is not None:
         layers.add_module(*build_norm(norm_cfg, in_channels))
     layers.add_module('activate', nn.ReLU())

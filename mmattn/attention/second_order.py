@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmattn.attention.functional import in_float32
-from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, build_norm, require_positive
+from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, require_positive
+from mmattn.attention.norms import build_norm
 
 _MODES = ('channel', 'spatial', 'both')
 

@@ -22,8 +22,8 @@ class SKConv(nn.Module):
     receptive field; ``a = softmax(A relu(bn(W mean(sum_m u_m))))`` weighs them for each image and
     channel.
 
-    It stands in the place of a 3x3 convolution with its norm and activation. In training the norm
-    after W needs two images or more, as its map is 1 x 1.
+    It stands in the place of a 3x3 convolution with its norm and activation. The norm after
+    W has a map of one pixel an image, and trains with any number of images (see `NormSequential`).
 
     Cost: the multiply-adds of its branches; in training all their outputs are kept.
 

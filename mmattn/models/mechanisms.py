@@ -1,7 +1,9 @@
 """The one table of mechanisms: what configs name, and what documents say about it.
 
 Importing it registers them in mmseg.registry.MODELS, so that a config names them as plugins of any
-backbone of MMSegmentation, or as ``attention`` and ``fusion`` of ours.
+backbone of MMSegmentation, or as ``attention`` and ``fusion`` of ours. Our backbones, necks and
+heads give a mechanism their own ``norm_cfg``; mmseg's backbones build plugins without it, so there
+the plugin's config must name it: ``dict(type='CBAM', norm_cfg=dict(type='SyncBN'))``.
 """
 
 import inspect
@@ -165,13 +167,19 @@ for _name, _mechanism in MECHANISMS.items():
 _KINDS = {'fusion': ('fusion',), 'conv2': ('convolution',)}
 
 
-def build_mechanism(role: str, cfg: dict, **arguments) -> tuple[str, nn.Module]:
+def build_mechanism(
+    role: str, cfg: dict, norm_cfg: dict | None = None, **arguments
+) -> tuple[str, nn.Module]:
     """Build a mechanism of the table, or any other registered module in its place.
 
     Args:
         role: The argument that holds ``cfg``. 'fusion' asks for a module of that kind, 'conv2' for
             a convolution, all others for one that maps a map to one of the same shape.
         cfg: ``dict(type=..., ...)``, and ``postfix`` where one block has several of a type.
+        norm_cfg: Normalisation of what holds the mechanism. A mechanism whose ``cfg`` does not name
+            its own takes this one, if it has such an argument; its parameters are new, so they
+            train even where ``requires_grad=False`` freezes the holder's. None leaves the
+            mechanism its default.
         **arguments: What the place knows: in_channels, and more for convolutions.
 
     Returns:
@@ -193,7 +201,20 @@ def build_mechanism(role: str, cfg: dict, **arguments) -> tuple[str, nn.Module]:
             f'{role}: type must be one of {", ".join(fitting)}, or a module that you have '
             f'registered in mmseg.registry.MODELS; got {options.get("type")!r}'
         )
+    inherits = (
+        norm_cfg is not None
+        and 'norm_cfg' not in options
+        and 'norm_cfg' in inspect.signature(module).parameters
+    )
+    if inherits:
+        options['norm_cfg'] = {k: v for k, v in norm_cfg.items() if k != 'requires_grad'}
     try:
         return build_plugin_layer(dict(options, type=module), postfix, **arguments)
     except (TypeError, ValueError) as error:
-        raise UserError(f'{role}: {module.__name__}: {error}') from error
+        words = f'{role}: {module.__name__}: {error}'
+        if inherits and 'norm_cfg' in str(error):
+            words += (
+                f'. {module.__name__} has taken the norm_cfg of what holds it; one of its own in '
+                "its config replaces that, for example norm_cfg=dict(type='BN')"
+            )
+        raise UserError(words) from error

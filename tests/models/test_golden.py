@@ -82,10 +82,15 @@ def test_fla_network_without_its_backbone(golden_dir):
         in_channels=[case.inputs[2].shape[1], case.inputs[1].shape[1], in_channels],
         in_index=[0, 1, 2],
         channels=channels,
+        aux_channels=case.params['conv_out2.conv.1.weight'].shape[0],
         num_classes=case.outputs[0].shape[1],
         norm_cfg=BN,
         align_corners=True,
     )
+    # In the authors' network the main output is as wide as the reduction, here it is narrower.
+    width = case.params['conv_out1.conv.1.weight'].shape[0]
+    head.fuse = type(head.fuse)(in_channels + channels, width, 3, padding=1, norm_cfg=BN)
+    head.conv_seg = torch.nn.Conv2d(width, case.outputs[0].shape[1], 1)
     state = rename(
         case.params,
         *conv_norm('conv.0', 'conv.1', 'reduce.0'),

@@ -26,9 +26,11 @@ class Host(BaseModule):
         super().__init__(**kwargs)
         self._builders: dict[str, Callable[[], tuple[str, nn.Module]]] = {}
 
-    def hold(self, role: str, cfg: dict, name: str | None = None, **arguments) -> str:
+    def hold(
+        self, role: str, cfg: dict, norm_cfg: dict, name: str | None = None, **arguments
+    ) -> str:
         """Build a mechanism, add it under mmcv's name or the one given, and return the name."""
-        build = partial(build_mechanism, role, cfg, **arguments)
+        build = partial(build_mechanism, role, cfg, norm_cfg, **arguments)
         default_name, module = build()
         name = default_name if name is None else name
         if hasattr(self, name):
@@ -56,36 +58,43 @@ class AttnBlock(Host):
         plugins: Dicts of ``cfg`` and ``position``.
         fusion: Config of what joins shortcut and residual; None adds them.
         conv2: Config of what takes the place of the second convolution.
-        **kwargs: Arguments of mmseg's block.
+        norm_cfg: Normalisation of the block, and of mechanisms that do not name their own.
+        **kwargs: Other arguments of mmseg's block.
     """
 
     num_convs: int
 
     def __init__(
-        self, plugins: Sequence[dict], fusion: dict | None, conv2: dict | None, **kwargs
+        self,
+        plugins: Sequence[dict],
+        fusion: dict | None,
+        conv2: dict | None,
+        norm_cfg: dict,
+        **kwargs,
     ) -> None:
-        super().__init__(**kwargs)
+        super().__init__(norm_cfg=norm_cfg, **kwargs)
         planes, out_channels = self.conv1.out_channels, self.conv1.out_channels * self.expansion
         if fusion is None:
             self.fusion = None
         else:
-            self.hold('fusion', fusion, 'fusion', in_channels=out_channels)
+            self.hold('fusion', fusion, norm_cfg, 'fusion', in_channels=out_channels)
         if conv2 is not None:
-            self._replace_conv2(conv2)
+            self._replace_conv2(conv2, norm_cfg)
         self._names: dict[str, list[str]] = {}
         for plugin in plugins:
             position = plugin['position']
             at_the_end = position in (f'after_conv{self.num_convs}', AFTER_ADD)
             channels = out_channels if at_the_end else planes
-            name = self.hold('plugins', plugin['cfg'], in_channels=channels)
+            name = self.hold('plugins', plugin['cfg'], norm_cfg, in_channels=channels)
             self._names.setdefault(position, []).append(name)
 
-    def _replace_conv2(self, cfg: dict) -> None:
+    def _replace_conv2(self, cfg: dict, norm_cfg: dict) -> None:
         old = self.conv2
         del self.conv2
         self.hold(
             'conv2',
             cfg,
+            norm_cfg,
             'conv2',
             in_channels=old.in_channels,
             stride=old.stride[0],

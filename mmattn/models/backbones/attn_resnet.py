@@ -20,7 +20,8 @@ class AttnResNet(ResNet):
     """mmseg's ResNet with plugins in both kinds of blocks, chained, and at more positions.
 
     The second plugin at a position sees the output of the first. A mechanism keeps the
-    initialisation of its source (with zeros where that has them). Without plugins, outputs and
+    initialisation of its source (with zeros where that has them), and takes the ``norm_cfg`` of the
+    backbone unless its own config names one. Without plugins, outputs and
     state dict are mmseg's; with them, the state dict has theirs besides, under the names that
     mmseg's ResNet gives them, so that published weights load.
 
@@ -71,7 +72,7 @@ class AttnResNet(ResNet):
         for plugin in plugins:
             if plugin['position'] == _AFTER_STAGE:
                 channels = kwargs['planes'] * block.expansion
-                stage.hold('plugins', plugin['cfg'], in_channels=channels)
+                stage.hold('plugins', plugin['cfg'], kwargs['norm_cfg'], in_channels=channels)
         return stage
 
 

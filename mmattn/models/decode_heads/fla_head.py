@@ -20,7 +20,11 @@ class FLAHead(BaseDecodeHead):
     convolution.
 
     Args:
-        aux_weight: Weight of each auxiliary loss.
+        aux_weight: Weight of each auxiliary loss. Neither the authors' published code (a model
+            without training) nor its README states one; 0.4 is what MMSegmentation's configs give
+            an auxiliary head, after PSPNet (https://arxiv.org/abs/1612.01105).
+        aux_channels: Hidden channels of each auxiliary output, 64 in the authors' network
+            (``FLANetOutput(512, 64)`` and ``(1024, 64)``, model.py of Ilareina/FullyAttentional).
         **kwargs: Arguments of mmseg's BaseDecodeHead; ``in_channels`` and ``in_index`` name stages
             2, 3 and 4, ``channels`` is the width of the reduction (512 in the paper).
 
@@ -28,7 +32,7 @@ class FLAHead(BaseDecodeHead):
         ValueError: ``in_channels`` is not a triple.
     """
 
-    def __init__(self, aux_weight: float = 0.4, **kwargs) -> None:
+    def __init__(self, aux_weight: float = 0.4, aux_channels: int = 64, **kwargs) -> None:
         super().__init__(input_transform='multiple_select', **kwargs)
         if len(self.in_channels) != 3:
             raise ValueError(
@@ -36,14 +40,15 @@ class FLAHead(BaseDecodeHead):
                 f'got {self.in_channels}'
             )
         self.aux_weight = aux_weight
-        *aux_channels, in_channels = self.in_channels
+        *aux_in_channels, in_channels = self.in_channels
         self.reduce = nn.Sequential(conv3x3(self, in_channels), conv3x3(self, self.channels))
         self.attention = FullyAttentional(self.channels, self.norm_cfg, self.act_cfg)
         self.fuse = conv3x3(self, self.channels + in_channels)
-        hidden = self.channels // 2
-        self.aux_convs = nn.ModuleList(conv3x3(self, source, hidden) for source in aux_channels)
+        self.aux_convs = nn.ModuleList(
+            conv3x3(self, source, aux_channels) for source in aux_in_channels
+        )
         self.aux_conv_segs = nn.ModuleList(
-            nn.Conv2d(hidden, self.out_channels, 1) for _ in aux_channels
+            nn.Conv2d(aux_channels, self.out_channels, 1) for _ in aux_in_channels
         )
 
     def forward(self, inputs: list[Tensor]) -> Tensor:

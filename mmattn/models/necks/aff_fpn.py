@@ -25,7 +25,9 @@ class AFFFPN(FPN):
         out_channels: Channels of each output.
         num_outs: Number of outputs. There are no extra levels: one for each level used.
         fusion: Config of the fusion of two maps without in_channels, 'AFF' or 'IAFF'.
-        **kwargs: Arguments of mmseg's FPN.
+        norm_cfg: As of mmseg's FPN. Fusions whose config does not name one take it too; with None
+            they keep their default, a batch norm.
+        **kwargs: Other arguments of mmseg's FPN.
 
     Raises:
         UserError: ``num_outs`` asks for extra levels, or the fusion is unknown or refuses its
@@ -38,16 +40,17 @@ class AFFFPN(FPN):
         out_channels: int,
         num_outs: int,
         fusion: dict = _AFF,
+        norm_cfg: dict | None = None,
         **kwargs,
     ) -> None:
-        super().__init__(list(in_channels), out_channels, num_outs, **kwargs)
+        super().__init__(list(in_channels), out_channels, num_outs, norm_cfg=norm_cfg, **kwargs)
         levels = len(self.lateral_convs)
         if num_outs != levels:
             raise UserError(
                 f'AFFFPN has no extra levels: num_outs must be {levels}, got {num_outs}'
             )
         self.fusions = nn.ModuleList(
-            build_mechanism('fusion', fusion, in_channels=out_channels)[1]
+            build_mechanism('fusion', fusion, norm_cfg, in_channels=out_channels)[1]
             for _ in range(levels - 1)
         )
 

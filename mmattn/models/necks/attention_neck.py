@@ -19,13 +19,20 @@ class AttentionNeck(BaseModule):
         attention: Config of the mechanism without in_channels, ``dict(type='SE')``; or a list with
             one config for each level, None where a level passes unchanged (as it should where no
             head reads it: distributed training refuses parameters without a gradient).
+        norm_cfg: Normalisation of mechanisms whose config does not name one; None leaves them their
+            defaults.
 
     Raises:
         UserError: A list that does not have one entry for each level, or a mechanism that is
             unknown, joins two maps, or refuses its arguments.
     """
 
-    def __init__(self, in_channels: Sequence[int], attention: dict | Sequence[dict | None]) -> None:
+    def __init__(
+        self,
+        in_channels: Sequence[int],
+        attention: dict | Sequence[dict | None],
+        norm_cfg: dict | None = None,
+    ) -> None:
         super().__init__()
         levels = [attention] * len(in_channels) if isinstance(attention, dict) else attention
         if len(levels) != len(in_channels):
@@ -36,7 +43,7 @@ class AttentionNeck(BaseModule):
         self.levels = nn.ModuleList(
             nn.Identity()
             if cfg is None
-            else build_mechanism('attention', cfg, in_channels=channels)[1]
+            else build_mechanism('attention', cfg, norm_cfg, in_channels=channels)[1]
             for cfg, channels in zip(levels, in_channels, strict=True)
         )
 
