@@ -16,7 +16,6 @@ SYNC = dict(type='SyncBN', requires_grad=True)
 ARGUMENTS = {
     'GatherExcite': dict(parametrisation='theta', extent=2),
     'RGA': dict(grid=(4, 4), channel_reduction=2, spatial_reduction=2),
-    'ShuffleAttention': dict(groups=16),
 }
 FITTING = {'map': 'plugins', 'convolution': 'conv2', 'fusion': 'fusion'}
 

@@ -19,8 +19,8 @@ class AttentionHead(ContextFCNHead):
 
     Args:
         attention: Config of the mechanism, ``dict(type='CBAM', reduction=8)``; its in_channels are
-            the head's ``channels``, its norm_cfg the head's unless it names one. A list of configs is
-            a chain: each sees the output of the one before it.
+            the head's ``channels``, its norm_cfg the head's unless it names one. A list of configs
+            is a chain: each sees the output of the one before it.
         **kwargs: Arguments of mmseg's FCNHead, without num_convs.
 
     Raises:
