@@ -1,3 +1,3 @@
 _base_ = '../ocrnet/ocrnet_r50-d8_1xb8-20k_camvid-360x480.py'
-plugin = dict(cfg=dict(type='SE'), position='after_conv3', stages=(False, True, True, True))
-model = dict(backbone=dict(type='AttnResNetV1c', plugins=[plugin]))
+plugins = [dict(_base_.in_blocks, cfg=dict(type='SE'))]
+model = dict(backbone=dict(type='AttnResNetV1c', plugins=plugins))

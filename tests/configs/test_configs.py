@@ -1,6 +1,11 @@
-"""Every leaf config builds, runs, is named for what it does, and agrees with its zoo twin."""
+"""Every leaf config builds, runs, is named for what it does, and agrees with its zoo twin.
+
+What configs/README.md shows is tested in test_variants.py.
+"""
 
 import ast
+import inspect
+import json
 import re
 from copy import deepcopy
 from functools import cache
@@ -14,6 +19,7 @@ import torch
 from mmengine.config import Config
 from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import DATASETS, MODELS
@@ -31,6 +37,13 @@ NAME = re.compile(
     r'_(?P<backbone>r18-d8|r50-d8|r101-d8|hr18|hr48)_\d+xb(?P<batch>\d+)'
     r'-(?P<length>\d+)(?P<unit>k|it)_[a-z0-9]+-(?P<height>\d+)x(?P<width>\d+)'
 )
+# What a run reads at the top level of a config; all else is a variable of the files.
+READ_BY_RUNS = {
+    *inspect.signature(Runner).parameters,
+    'custom_imports',
+    'tta_model',
+    'tta_pipeline',
+}
 HEADS = {
     'danet': 'DANetHead',
     'ccnet': 'CCNetHead',
@@ -134,7 +147,10 @@ def test_heads_classify_what_the_data_set_has(path):
 
 @each_leaf
 def test_name_says_what_it_is(path):
-    config = load(path)
+    check_name(path, load(path))
+
+
+def check_name(path: Path, config: Config) -> None:
     name = NAME.fullmatch(path.stem)
     assert name, f'{path.name}: expected METHOD[-PART]_BACKBONE_GPUSxbBATCH-LENGTH_DATA-SIZE.py'
 
@@ -181,10 +197,24 @@ def test_leaf_is_a_short_delta(path):
     assert len(bases_of(path)) == 1
 
 
-def test_no_two_leaves_are_the_same():
-    texts = {}
+def test_no_leaf_repeats_another():
+    """Nor has one the settings of another under a second name."""
+    seen = {}
     for path in LEAVES:
-        assert texts.setdefault(path.read_text(), path) == path
+        settings = json.dumps(settings_of_a_run(load(path)), sort_keys=True)
+        assert seen.setdefault(settings, path) == path
+
+
+def settings_of_a_run(config: Config) -> dict:
+    """A config without the variables of its files."""
+    return {key: value for key, value in config.to_dict().items() if key in READ_BY_RUNS}
+
+
+@pytest.mark.parametrize('path', [*LEAVES, *BASES], ids=lambda path: path.stem)
+def test_names_are_assigned_and_nothing_is_changed_in_place(path):
+    for node in ast.parse(path.read_text()).body:
+        assert isinstance(node, ast.Assign)
+        assert all(isinstance(target, ast.Name) for target in node.targets)
 
 
 def test_every_base_serves_a_leaf():
@@ -198,9 +228,18 @@ def test_every_base_serves_a_leaf():
 @pytest.mark.parametrize('method', [*ZOO_FOLDERS, 'fla'])
 def test_every_method_has_every_recipe(method):
     residual = {path.stem for path in RECIPES if path.stem.startswith('r')}
-    expected = residual | {name.replace('r50-d8_4', 'r101-d8_4') for name in residual}
-    stems = {path.stem for path in LEAVES}
-    assert {f'{method}_{recipe}' for recipe in expected} <= stems
+    assert {f'{method}_{recipe}' for recipe in residual} <= {path.stem for path in LEAVES}
+
+
+@pytest.mark.parametrize('method', ZOO_FOLDERS)
+def test_names_of_the_zoo_are_found(method):
+    """Those of our recipes, with every backbone that the zoo has them for."""
+    recipes = {path.stem for path in RECIPES}
+    ours = {path.stem for path in CONFIGS.glob(f'{method}/*.py')}
+    zoo = {path.stem.partition('_')[2] for path in (ZOO / ZOO_FOLDERS[method]).glob('*.py')}
+    of_recipes = {name for name in zoo if name.replace('r101', 'r50') in recipes}
+    assert of_recipes
+    assert {f'{method}_{name}' for name in of_recipes} <= ours
 
 
 def test_every_mechanism_has_a_leaf():

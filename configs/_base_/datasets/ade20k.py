@@ -1,38 +1,36 @@
 _base_ = './common.py'
-dataset_type = 'ADE20KDataset'
-data_root = '{{$MMATTN_DATA:data}}/ade/ADEChallengeData2016'
 num_classes = 150
 crop_size = (512, 512)
+load_labels = dict(type='LoadAnnotations', reduce_zero_label=True)
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
-    dict(type='RandomResize', scale=(2048, 512), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
+    _base_.load_image,
+    load_labels,
+    dict(_base_.random_resize, scale=(2048, 512)),
+    dict(_base_.random_crop, crop_size=crop_size),
+    _base_.flip,
+    _base_.distort,
+    _base_.pack,
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(2048, 512), keep_ratio=True),
-    dict(type='LoadAnnotations', reduce_zero_label=True),
-    dict(type='PackSegInputs'),
+    _base_.load_image,
+    dict(_base_.resize, scale=(2048, 512)),
+    load_labels,  # after the resize: labels keep their size
+    _base_.pack,
 ]
+dataset = dict(type='ADE20KDataset', data_root='{{$MMATTN_DATA:data}}/ade/ADEChallengeData2016')
 train_dataloader = dict(
     batch_size=4,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        dataset,
         data_prefix=dict(img_path='images/training', seg_map_path='annotations/training'),
         pipeline=train_pipeline,
     ),
 )
 val_dataloader = dict(
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        dataset,
         data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation'),
         pipeline=test_pipeline,
-    )
+    ),
 )
 test_dataloader = val_dataloader

@@ -2,18 +2,18 @@
 _base_ = './camvid.py'
 crop_size = (180, 240)
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=(480, 360), ratio_range=(0.5, 1.0), keep_ratio=True),
+    _base_.load_image,
+    _base_.load_labels,
+    dict(_base_.random_resize, scale=(480, 360), ratio_range=(0.5, 1.0)),
     dict(type='RandomCrop', crop_size=crop_size),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackSegInputs'),
+    _base_.flip,
+    _base_.pack,
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(240, 180), keep_ratio=True),
-    dict(type='LoadAnnotations'),  # after the resize: labels keep their size
-    dict(type='PackSegInputs'),
+    _base_.load_image,
+    dict(_base_.resize, scale=(240, 180)),
+    _base_.load_labels,  # after the resize: labels keep their size
+    _base_.pack,
 ]
 train_dataloader = dict(num_workers=1, dataset=dict(pipeline=train_pipeline))
 val_dataloader = dict(num_workers=1, dataset=dict(pipeline=test_pipeline))

@@ -1,37 +1,34 @@
 _base_ = './common.py'
-dataset_type = 'CityscapesDataset'
-data_root = '{{$MMATTN_DATA:data}}/cityscapes'
 num_classes = 19
 crop_size = (512, 1024)
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=(2048, 1024), ratio_range=(0.5, 2.0), keep_ratio=True),
-    dict(type='RandomCrop', crop_size=crop_size, cat_max_ratio=0.75),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PhotoMetricDistortion'),
-    dict(type='PackSegInputs'),
+    _base_.load_image,
+    _base_.load_labels,
+    dict(_base_.random_resize, scale=(2048, 1024)),
+    dict(_base_.random_crop, crop_size=crop_size),
+    _base_.flip,
+    _base_.distort,
+    _base_.pack,
 ]
 test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='Resize', scale=(2048, 1024), keep_ratio=True),
-    dict(type='LoadAnnotations'),  # after the resize: labels keep their size
-    dict(type='PackSegInputs'),
+    _base_.load_image,
+    dict(_base_.resize, scale=(2048, 1024)),
+    _base_.load_labels,  # after the resize: labels keep their size
+    _base_.pack,
 ]
+dataset = dict(type='CityscapesDataset', data_root='{{$MMATTN_DATA:data}}/cityscapes')
 train_dataloader = dict(
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        dataset,
         data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
         pipeline=train_pipeline,
-    )
+    ),
 )
 val_dataloader = dict(
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        dataset,
         data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
         pipeline=test_pipeline,
-    )
+    ),
 )
 test_dataloader = val_dataloader

@@ -1,27 +1,21 @@
 _base_ = './common.py'
-dataset_type = 'ToyScenesDataset'
-data_root = '{{$MMATTN_DATA:data}}/toy'
 num_classes = 8
 crop_size = (128, 256)
 train_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='RandomResize', scale=(256, 128), ratio_range=(0.75, 1.5), keep_ratio=True),
+    _base_.load_image,
+    _base_.load_labels,
+    dict(_base_.random_resize, scale=(256, 128), ratio_range=(0.75, 1.5)),
     dict(type='RandomCrop', crop_size=crop_size),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='PackSegInputs'),
+    _base_.flip,
+    _base_.pack,
 ]
-test_pipeline = [
-    dict(type='LoadImageFromFile'),
-    dict(type='LoadAnnotations'),
-    dict(type='PackSegInputs'),
-]
+test_pipeline = [_base_.load_image, _base_.load_labels, _base_.pack]
+dataset = dict(type='ToyScenesDataset', data_root='{{$MMATTN_DATA:data}}/toy')
 train_dataloader = dict(
     batch_size=4,
     num_workers=1,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        dataset,
         data_prefix=dict(img_path='leftImg8bit/train', seg_map_path='gtFine/train'),
         pipeline=train_pipeline,
     ),
@@ -29,8 +23,7 @@ train_dataloader = dict(
 val_dataloader = dict(
     num_workers=1,
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
+        dataset,
         data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val'),
         pipeline=test_pipeline,
     ),

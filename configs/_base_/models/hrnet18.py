@@ -1,10 +1,15 @@
 # HRNetV2-W18: heads read its four branches, resized to the first and concatenated.
-_base_ = './resnet50_d8.py'
+_base_ = './common.py'
 branches = [18, 36, 72, 144]
+head = dict(
+    in_channels=branches,
+    in_index=(0, 1, 2, 3),
+    input_transform='resize_concat',
+    dropout_ratio=0,
+)
 model = dict(
     pretrained='open-mmlab://msra/hrnetv2_w18',
     backbone=dict(
-        _delete_=True,
         type='HRNet',
         norm_cfg=_base_.norm_cfg,
         norm_eval=False,
@@ -39,18 +44,20 @@ model = dict(
             ),
         ),
     ),
-    decode_head=dict(
-        in_channels=branches,
-        in_index=(0, 1, 2, 3),
-        input_transform='resize_concat',
-        dropout_ratio=0,
+    decode_head=head,
+    auxiliary_head=dict(head, channels=sum(branches), kernel_size=1),
+)
+# HRNetV2-W48: `model = _base_.hrnet48`.
+wide = [48, 96, 192, 384]
+hrnet48 = dict(
+    pretrained='open-mmlab://msra/hrnetv2_w48',
+    backbone=dict(
+        extra=dict(
+            stage2=dict(num_channels=wide[:2]),
+            stage3=dict(num_channels=wide[:3]),
+            stage4=dict(num_channels=wide),
+        )
     ),
-    auxiliary_head=dict(
-        in_channels=branches,
-        in_index=(0, 1, 2, 3),
-        input_transform='resize_concat',
-        channels=sum(branches),
-        kernel_size=1,
-        dropout_ratio=0,
-    ),
+    decode_head=dict(in_channels=wide),
+    auxiliary_head=dict(in_channels=wide, channels=sum(wide)),
 )

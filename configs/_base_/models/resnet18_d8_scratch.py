@@ -1,9 +1,10 @@
 # Without pretrained weights and without distributed statistics: for small runs, also on a CPU.
-_base_ = './resnet18_d8.py'
+_base_ = './resnet50_d8.py'
 norm_cfg = dict(type='BN', requires_grad=True)
 model = dict(
     pretrained=None,
-    backbone=dict(norm_cfg=norm_cfg),
-    decode_head=dict(norm_cfg=norm_cfg),
-    auxiliary_head=dict(norm_cfg=norm_cfg),
+    backbone=dict(_base_.resnet18.backbone, norm_cfg=norm_cfg),
+    decode_head=dict(_base_.resnet18.decode_head, norm_cfg=norm_cfg),
+    auxiliary_head=dict(_base_.resnet18.auxiliary_head, norm_cfg=norm_cfg),
 )
+in_blocks = dict(_base_.in_blocks, position='after_conv2')

@@ -1,16 +1,6 @@
-# The zoo's dilated ResNet of output stride 8, with all that the decode heads on it have in common.
-# A method adds what is its own: `model = dict(decode_head=dict(type='CCNetHead'))`.
-norm_cfg = dict(type='SyncBN', requires_grad=True)
+# The zoo's dilated ResNet of output stride 8.
+_base_ = './common.py'
 model = dict(
-    type='EncoderDecoder',
-    data_preprocessor=dict(
-        type='SegDataPreProcessor',
-        mean=[123.675, 116.28, 103.53],
-        std=[58.395, 57.12, 57.375],
-        bgr_to_rgb=True,
-        pad_val=0,
-        seg_pad_val=255,
-    ),
     pretrained='open-mmlab://resnet50_v1c',
     backbone=dict(
         type='ResNetV1c',
@@ -20,33 +10,23 @@ model = dict(
         dilations=(1, 1, 2, 4),
         strides=(1, 2, 1, 1),
         contract_dilation=True,
-        norm_cfg=norm_cfg,
+        norm_cfg=_base_.norm_cfg,
         norm_eval=False,
         style='pytorch',
     ),
-    decode_head=dict(
-        in_channels=2048,
-        in_index=3,
-        channels=512,
-        dropout_ratio=0.1,
-        num_classes=19,
-        norm_cfg=norm_cfg,
-        align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', loss_weight=1.0),
-    ),
-    auxiliary_head=dict(
-        type='FCNHead',
-        in_channels=1024,
-        in_index=2,
-        channels=256,
-        num_convs=1,
-        concat_input=False,
-        dropout_ratio=0.1,
-        num_classes=19,
-        norm_cfg=norm_cfg,
-        align_corners=False,
-        loss_decode=dict(type='CrossEntropyLoss', loss_weight=0.4),
-    ),
-    train_cfg=dict(),
-    test_cfg=dict(mode='whole'),
+    decode_head=dict(in_channels=2048, in_index=3),
+    auxiliary_head=dict(in_channels=1024, in_index=2, channels=256),
 )
+# Other depths: `model = _base_.resnet101`.
+resnet101 = dict(pretrained='open-mmlab://resnet101_v1c', backbone=dict(depth=101))
+resnet18 = dict(
+    pretrained='open-mmlab://resnet18_v1c',
+    backbone=dict(depth=18),
+    decode_head=dict(in_channels=512, channels=128),
+    auxiliary_head=dict(in_channels=256, channels=64),
+)
+# Places of plugins: `plugins=[dict(_base_.in_blocks, cfg=dict(type='SE'))]` of an AttnResNetV1c.
+# In blocks they stand after the last convolution, which in ResNet-18 is the second.
+in_blocks = dict(position='after_conv3', stages=(False, True, True, True))
+between_stages = dict(position='after_stage', stages=(True, True, True, False))
+at_the_end = dict(position='after_stage', stages=(False, False, False, True))

@@ -1,7 +1,2 @@
-_base_ = [
-    '../models/hrnet48.py',
-    '../datasets/cityscapes.py',
-    '../schedules/schedule_80k.py',
-    '../default_runtime.py',
-]
-model = dict(data_preprocessor=dict(size=_base_.crop_size))
+_base_ = './hr18_4xb2-80k_cityscapes-512x1024.py'
+model = _base_.hrnet48

@@ -1,11 +1,3 @@
-_base_ = [
-    '../models/resnet18_d8.py',
-    '../datasets/camvid.py',
-    '../schedules/schedule_20k.py',
-    '../default_runtime.py',
-]
-model = dict(
-    data_preprocessor=dict(size=_base_.crop_size),
-    decode_head=dict(num_classes=_base_.num_classes),
-    auxiliary_head=dict(num_classes=_base_.num_classes),
-)
+_base_ = './r50-d8_1xb8-20k_camvid-360x480.py'
+model = _base_.resnet18
+in_blocks = dict(_base_.in_blocks, position='after_conv2')

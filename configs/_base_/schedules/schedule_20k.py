@@ -1,4 +1,4 @@
 _base_ = './schedule_80k.py'
-_base_.param_scheduler[0].end = 20000
+param_scheduler = [dict(_base_.poly, end=20000)]
 train_cfg = dict(max_iters=20000, val_interval=2000)
 default_hooks = dict(checkpoint=dict(interval=2000))

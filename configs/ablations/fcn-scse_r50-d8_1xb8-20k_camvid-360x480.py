@@ -1,2 +1,0 @@
-_base_ = './fcn_r50-d8_1xb8-20k_camvid-360x480.py'
-model = dict(backbone=dict(plugins=[dict(_base_.in_blocks, cfg=dict(type='SCSE'))]))

@@ -1,2 +1,0 @@
-_base_ = './danet-se_r50-d8_4xb2-80k_cityscapes-512x1024.py'
-model = dict(backbone=dict(plugins=[dict(_base_.in_blocks, cfg=dict(type='CBAM'))]))
