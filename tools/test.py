@@ -26,6 +26,7 @@ def main() -> None:
     metrics = test(args.pop('config'), args.pop('checkpoint'), **args)
     if is_first_process(args['launcher']):
         results = ', '.join(f'{name} {value:.2f}' for name, value in metrics.items())
+        results = results or 'no metric, as the images have no labels'
         files = ' and '.join(args[key] for key in ('out', 'show_dir') if args[key])
         print(results + (f' (files in {files})' if files else ''))
 

@@ -64,6 +64,15 @@ def num_classes(cfg: Config) -> int | None:
     return head.get('num_classes')
 
 
+def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
+    """The settings of the heads of a model, with their places in the config."""
+    for key in ('decode_head', 'auxiliary_head'):
+        heads = model.get(key) or []
+        several = isinstance(heads, list | tuple)
+        for index, head in enumerate(heads if several else [heads]):
+            yield (f'model.{key}.{index}' if several else f'model.{key}'), head
+
+
 @contextmanager
 def explain_settings() -> Iterator[None]:
     """Turn what is raised for misspelt, missing or impossible settings into UserError.

@@ -1,15 +1,12 @@
-"""Settings that both commands share, and what is looked at before a run."""
+"""Settings that both commands share."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
-from mmattn.apis.config import explain_settings
-from mmattn.datasets.checks import check_dataset, class_names
 from mmattn.errors import UserError
 from mmattn.files import check_writable
 
@@ -60,45 +57,6 @@ def set_work_dir(cfg: Config, folder: str | Path) -> Path:
     check_writable(folder, 'work dir', 'name another with --work-dir')
     cfg.work_dir = str(folder)
     return folder
-
-
-def check_data(cfg: Config, loaders: list[str], mode: str) -> None:
-    """Check the data sets of data loaders (`train_dataloader`, ...) against all heads."""
-    heads = dict(_classes_of_heads(cfg.model))
-    for name in loaders:
-        if not cfg.get(name):
-            raise UserError(f'the config has no {name}')
-        if not heads or mode == 'off':
-            continue
-        with explain_settings():
-            for place, count in heads.items():
-                _check_classes(place, count, name, cfg[name].dataset)
-            check_dataset(cfg[name].dataset, min(heads.values()), mode)
-
-
-def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
-    """The settings of the heads of a model, with their places in the config."""
-    for key in ('decode_head', 'auxiliary_head'):
-        heads = model.get(key) or []
-        several = isinstance(heads, list | tuple)
-        for index, head in enumerate(heads if several else [heads]):
-            yield (f'model.{key}.{index}' if several else f'model.{key}'), head
-
-
-def _classes_of_heads(model: dict) -> Iterator[tuple[str, int]]:
-    for place, head in heads_of(model):
-        if head.get('num_classes') is not None:
-            yield f'{place}.num_classes', head['num_classes']
-
-
-def _check_classes(place: str, count: int, loader: str, dataset_cfg: dict) -> None:
-    for name, classes in class_names(dataset_cfg):
-        if classes and len(classes) != count:
-            binary = '; a head of one channel has num_classes=2 and out_channels=1'
-            raise UserError(
-                f'{place} is {count}, but {loader}.dataset ({name}) has {len(classes)} classes: '
-                f'set one or the other (dataset.metainfo.classes){binary if count == 1 else ""}'
-            )
 
 
 def on_cpu() -> bool:

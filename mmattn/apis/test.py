@@ -9,10 +9,13 @@ from mmengine.runner import Runner
 
 from mmattn.apis.checkpoint import check_checkpoint
 from mmattn.apis.config import explain_settings, load_config, require_keys
-from mmattn.apis.preflight import check_data, is_first_process, set_launcher, set_work_dir
+from mmattn.apis.preflight import is_first_process, set_launcher, set_work_dir
+from mmattn.apis.unlabelled import drop_labels
 from mmattn.engine.save_predictions_hook import SavePredictionsHook
 from mmattn.errors import UserError
+from mmattn.evaluation.class_values import keep_class_values, percent_of_classes
 from mmattn.files import write_atomically
+from mmattn.preflight.data import check_data
 from mmattn.visualization import PredictionPanelHook
 
 
@@ -34,7 +37,8 @@ def test(
         config: config file.
         checkpoint: weights of that config's model.
         work_dir: folder of the log; default `work_dirs/<config name>/test`.
-        out: folder for predictions, an index PNG per image, and metrics.json.
+        out: folder for predictions, an index PNG per image, and metrics.json (with the IoU of
+            each class).
         show_dir: folder for pictures: image | ground truth | prediction.
         tta: average over the scales and flips of the config's `tta_pipeline`.
         amp: bfloat16 autocast on the CPU, float16 on GPUs.
@@ -42,7 +46,8 @@ def test(
         launcher: none, pytorch, slurm or mpi.
 
     Returns:
-        Metrics in percent: aAcc, mIoU, mAcc, ...
+        Metrics in percent: aAcc, mIoU, mAcc, ...; none where the images have no labels, because
+        `test_dataloader.dataset.data_prefix.seg_map_path` is None or left out.
 
     Raises UserError for whatever can be known to be wrong before the first image.
     """
@@ -50,11 +55,16 @@ def test(
     require_keys(cfg, config, 'model', 'test_dataloader', 'test_evaluator', 'test_cfg')
     set_launcher(cfg, launcher)
     set_work_dir(cfg, work_dir or Path('work_dirs', Path(config).stem, 'test'))
+    if drop_labels(cfg) and not (out or show_dir or cfg.test_evaluator):
+        raise UserError(
+            'the test images have no labels, so there is nothing to measure: name a folder for '
+            'predictions (--out) or pictures (--show-dir)'
+        )
     hooks = [SavePredictionsHook(out)] if out else []
     hooks += [PredictionPanelHook(show_dir)] if show_dir else []
     if is_first_process(launcher):
         check_checkpoint(checkpoint, cfg)
-        check_data(cfg, ['test_dataloader'], 'sample')
+        print(check_data(cfg, ['test_dataloader'], 'sample'))
     cfg.load_from, cfg.resume = str(checkpoint), False
     if amp:
         cfg.test_cfg.fp16 = True  # mmengine's name for autocast; on the CPU it is bfloat16
@@ -64,11 +74,14 @@ def test(
     with explain_settings():
         runner = Runner.from_cfg(cfg)
         runner.test_loop  # noqa: B018  built here, to explain its errors
+    class_values = keep_class_values(runner.test_evaluator)
     for hook in hooks:
         runner.register_hook(hook)
     metrics = {key: float(value) for key, value in runner.test().items()}
     if out and is_first_process(launcher):
-        report = {'metrics': metrics, 'config': str(config), 'checkpoint': str(checkpoint)}
+        classes = runner.test_dataloader.dataset.metainfo.get('classes') or ()
+        report = {'metrics': metrics, 'class_iou': percent_of_classes(class_values, 'IoU', classes)}
+        report |= {'config': str(config), 'checkpoint': str(checkpoint)}
         write_atomically(Path(out, 'metrics.json'), json.dumps(report, indent=2).encode())
     return metrics
 

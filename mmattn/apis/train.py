@@ -12,13 +12,13 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 
 from mmattn.apis.checkpoint import check_checkpoint, latest_checkpoint, run_checkpoints
-from mmattn.apis.config import explain_settings, load_config, require_keys
-from mmattn.apis.preflight import check_data as check_data_sets
-from mmattn.apis.preflight import heads_of, is_first_process, on_cpu, set_launcher, set_work_dir
+from mmattn.apis.config import explain_settings, heads_of, load_config, require_keys
+from mmattn.apis.preflight import is_first_process, on_cpu, set_launcher, set_work_dir
 from mmattn.apis.pretrained import drop_pretrained, fetch_pretrained
 from mmattn.engine import DropStoredConfigHook
 from mmattn.engine.curve_hook import curve_path, scalar_files
 from mmattn.errors import UserError
+from mmattn.preflight.data import check_data as check_data_sets
 from mmattn.visualization.curves import read_curves
 
 
@@ -120,7 +120,7 @@ def train(
         loaders = (
             ['train_dataloader', 'val_dataloader'] if cfg.get('val_cfg') else ['train_dataloader']
         )
-        check_data_sets(cfg, loaders, check_data)
+        print(check_data_sets(cfg, loaders, check_data))
 
     with explain_settings():
         runner = _ExplainingRunner.from_cfg(cfg)

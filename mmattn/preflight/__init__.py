@@ -1,0 +1,1 @@
+"""What is looked at before time is spent: the config, the data, checkpoints, pretrained weights."""
