@@ -70,7 +70,7 @@ def _class_pixels(
         used = _used_value(stored, sample)
         if used != dataset.ignore_index and not 0 <= used < num_classes:
             raise UserError(_bad_value(path, stored, used, num_classes, dataset))
-        pixels[num_classes if used == dataset.ignore_index else used] += count
+        pixels[num_classes if used == dataset.ignore_index else int(used)] += count
     return pixels
 
 

@@ -206,5 +206,8 @@ def _check_one_class(pixels: np.ndarray, datasets: Sequence[OpenDataset], traini
         reduced = 'reduce_zero_label makes void of 0; ' if dataset.reduce_zero_label else ''
         raise UserError(f'{fact}: {reduced}{BINARY}')
     if training:
-        raise UserError(f'{fact}, from which nothing can be learned: check the files in the folder')
+        raise UserError(
+            f'{fact}, from which nothing can be learned: check the files in the folder '
+            '(--check-data off trains on them all the same)'
+        )
     return f'{fact}: metrics say little'

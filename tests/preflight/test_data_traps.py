@@ -203,11 +203,28 @@ def test_labels_that_are_all_void_are_warned_of(root):
     assert '1 of 4 labels' in warning and str(root / 'labels/2.png') in warning
 
 
-def test_one_bit_masks_and_16_bit_labels_are_counted(root):
-    Image.fromarray(np.eye(6, 8) > 0).save(root / 'labels/0.png')
-    Image.fromarray(np.eye(6, 8).astype(np.uint16)).save(root / 'labels/1.png')
-    (summary,) = check(config(root)).summaries
-    assert summary.pixels.tolist() == [2 * 42 + 2 * 36, 2 * 6 + 2 * 12, 0]
+def test_255_that_is_not_void_is_refused_with_the_remedy(tmp_path):
+    write_pair(tmp_path, 'a', [0, 255])
+    with pytest.raises(UserError, match='holds the value 255.*must be stored as 1'):
+        check(config(tmp_path, ignore_index=254))
+
+
+@pytest.mark.parametrize(
+    ('kind', 'suffix'), [(bool, '.png'), (np.uint16, '.png'), (np.float32, '.tif')]
+)
+def test_labels_of_other_pixel_types_are_counted(tmp_path, kind, suffix):
+    write_pair(tmp_path, 'a', [0])
+    Image.fromarray(np.eye(6, 8).astype(kind)).save(tmp_path / f'labels/a{suffix}')
+    (summary,) = check(config(tmp_path, seg_map_suffix=suffix)).summaries
+    assert summary.pixels.tolist() == [42, 6, 0]
+
+
+def test_missing_labels_of_test_images_name_the_way_to_do_without(root):
+    (root / 'labels/2.png').unlink()
+    for _ in range(2):
+        with pytest.raises(UserError, match=r'seg_map_path=None in test_dataloader\.dataset$'):
+            check_datasets(list(open_datasets(config(root), 'test_dataloader.dataset')), 2, 'full')
+        shutil.rmtree(root / 'labels', ignore_errors=True)
 
 
 def test_unlabelled_images_have_a_summary_of_their_own(root):
