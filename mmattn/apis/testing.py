@@ -5,9 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from mmattn.apis import options
+from mmattn.apis.unlabelled import drop_labels
 from mmattn.engine import PredictionPanelHook, SavePredictionsHook
 from mmattn.engine.runner import Runner, separate_run
-from mmattn.errors import explain_settings
+from mmattn.errors import UserError, explain_settings
+from mmattn.evaluation.class_values import keep_class_values, percent_of_classes
 from mmattn.files import write_atomically
 from mmattn.preflight.config import load_config, require_keys
 from mmattn.preflight.run import look_at
@@ -32,7 +34,8 @@ def test(
         config: config file.
         checkpoint: weights of that config's model.
         work_dir: folder of the log; default `work_dirs/<config name>/test`.
-        out: folder for predictions, an index PNG per image, and metrics.json.
+        out: folder for predictions, an index PNG per image, and metrics.json (with the IoU of
+            each class).
         show_dir: folder for pictures: image | ground truth | prediction.
         tta: average over the scales and flips of the config's `tta_pipeline`.
         amp: bfloat16 autocast on the CPU, float16 on GPUs.
@@ -41,7 +44,8 @@ def test(
         verbose: print all of mmengine's log, which else goes to the log file.
 
     Returns:
-        Metrics in percent: aAcc, mIoU, mAcc, ...
+        Metrics in percent: aAcc, mIoU, mAcc, ...; none where the images have no labels, because
+        `test_dataloader.dataset.data_prefix.seg_map_path` is None or left out.
 
     Raises UserError for whatever can be known to be wrong before the first image.
     """
@@ -55,6 +59,11 @@ def test(
         cfg.load_from, cfg.resume = str(checkpoint), False
         if amp:
             cfg.test_cfg.fp16 = True  # mmengine's name for autocast; on the CPU it is bfloat16
+        if drop_labels(cfg) and not (out or show_dir or cfg.test_evaluator):
+            raise UserError(
+                'the test images have no labels, so there is nothing to measure: name a folder for '
+                'predictions (--out) or pictures (--show-dir)'
+            )
         hooks = [SavePredictionsHook(out)] if out else []
         hooks += [PredictionPanelHook(show_dir)] if show_dir else []
 
@@ -67,12 +76,16 @@ def test(
         with explain_settings():
             runner = Runner.from_cfg(cfg)
             runner.test_loop  # noqa: B018  built here, to explain its errors
+        class_values = keep_class_values(runner.test_evaluator)
         for hook in hooks:
             runner.register_hook(hook)
         runner.introduce(summary)
 
         metrics = {key: float(value) for key, value in runner.test().items()}
         if out and options.is_first_process(launcher):
-            report = {'metrics': metrics, 'config': str(config), 'checkpoint': str(checkpoint)}
+            classes = runner.test_dataloader.dataset.metainfo.get('classes') or ()
+            class_iou = percent_of_classes(class_values, 'IoU', classes)
+            report = {'metrics': metrics, 'class_iou': class_iou}
+            report |= {'config': str(config), 'checkpoint': str(checkpoint)}
             write_atomically(Path(out, 'metrics.json'), json.dumps(report, indent=2).encode())
         return metrics

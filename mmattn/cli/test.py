@@ -25,5 +25,6 @@ def run(args: argparse.Namespace) -> None:
     metrics = test(**vars(args))
     if is_first_process(args.launcher):
         results = ', '.join(f'{name} {value:.2f}' for name, value in metrics.items())
+        results = results or 'no metric, as the images have no labels'
         files = ' and '.join(folder for folder in (args.out, args.show_dir) if folder)
         print(results + (f' (files in {files})' if files else ''))

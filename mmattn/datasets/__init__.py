@@ -1,4 +1,4 @@
-"""Data sets of ours, their checks and their preparation.
+"""Data sets of ours and their preparation.
 
 Importing this package registers the data sets in ``mmseg.registry.DATASETS``.
 """

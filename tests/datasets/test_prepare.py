@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmattn.datasets.checks import check_dataset
 from mmattn.datasets.prepare import prepare_ade20k, prepare_camvid, prepare_cityscapes
 from mmattn.errors import UserError
+from mmattn.preflight.data_sets import check_datasets, open_datasets
 
 REPO = Path(__file__).resolve().parents[2]
 FRAMES = {'train': 3, 'val': 2, 'test': 1}
@@ -22,6 +22,10 @@ FRAMES = {'train': 3, 'val': 2, 'test': 1}
 def write(file, pixels):
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(np.asarray(pixels, np.uint8)).save(file, compress_level=1)
+
+
+def check_dataset(cfg, num_classes):
+    check_datasets(list(open_datasets(cfg)), num_classes, 'full')
 
 
 def snapshot(root):
@@ -61,7 +65,7 @@ class TestCamVid:
                 assert image.read_bytes() == published.read_bytes()
         prefix = dict(img_path='images/train', seg_map_path='labels/train')
         cfg = dict(type='CamVidDataset', data_root=str(tmp_path / 'camvid'), data_prefix=prefix)
-        check_dataset(cfg, 11, 'full')
+        check_dataset(cfg, 11)
 
     def test_second_run_completes_the_first(self, segnet, tmp_path):
         prepare_camvid(segnet / 'CamVid', tmp_path / 'camvid')
@@ -145,7 +149,7 @@ class TestCityscapes:
         for split in ('train', 'val'):
             prefix = dict(img_path=f'leftImg8bit/{split}', seg_map_path=f'gtFine/{split}')
             cfg = dict(type='CityscapesDataset', data_root=str(root), data_prefix=prefix)
-            check_dataset(cfg, 19, 'full')
+            check_dataset(cfg, 19)
 
     def test_second_run_draws_only_what_is_missing(self, cityscapes, capsys):
         prepare_cityscapes(None, cityscapes)
@@ -197,7 +201,7 @@ class TestADE20K:
         assert not list(tmp_path.rglob('outside.txt'))
         prefix = dict(img_path='images/training', seg_map_path='annotations/training')
         root = str(tmp_path / 'data/ade/ADEChallengeData2016')
-        check_dataset(dict(type='ADE20KDataset', data_root=root, data_prefix=prefix), 150, 'full')
+        check_dataset(dict(type='ADE20KDataset', data_root=root, data_prefix=prefix), 150)
 
     @pytest.mark.parametrize('below', ['.', 'ADEChallengeData2016'])
     def test_extracted_tree_is_linked(self, ade20k, tmp_path, below):

@@ -104,6 +104,16 @@ class MyPlugin(torch.nn.Module):
 """
 
 
+def test_labels_of_one_class_and_void(run, environment, tmp_path):
+    shutil.copytree(environment['MMATTN_DATA'], tmp_path / 'data')
+    for label in (tmp_path / 'data/toy/gtFine').rglob('*.png'):
+        mask = np.asarray(Image.open(label)) > 3
+        Image.fromarray(255 * mask.astype(np.uint8)).save(label)
+    call = ('train.py', CONFIG, '--work-dir', tmp_path / 'new')
+    result = run(*call, MMATTN_DATA=str(tmp_path / 'data'))
+    assert_refused(result, 'a class that is stored as 255 must be stored as 1')
+
+
 def assert_refused(result, message: str) -> None:
     assert result.returncode == 2, result.stdout[-2000:] + result.stderr[-2000:]
     errors = [line for line in result.stderr.splitlines() if line.startswith('error: ')]

@@ -25,7 +25,10 @@ def test_evaluation_repeats_the_validation_and_writes_what_was_asked_for(trained
     assert f'{report["metrics"]["mIoU"]:.2f}' == last
     assert f'mIoU {last}' in result.stdout.splitlines()[-1]
     assert str(out) in result.stdout.splitlines()[-1]
-    assert re.search(r'\| +\S+ +\| +\d+\.\d+ +\|', result.stdout)  # the table of classes
+    table = re.findall(r'\| +(\S+) +\| +(\d+\.\d+|nan) +\|', result.stdout)  # of the classes
+    ious = {name: None if iou == 'nan' else float(iou) for name, iou in table}
+    assert report['class_iou'] == ious and len(ious) == 8
+    assert 'test_dataloader.dataset (ToyScenesDataset): 16 images with labels' in result.stdout
 
     predictions = sorted(out.glob('*.png'))
     assert len(predictions) == 16
@@ -33,6 +36,25 @@ def test_evaluation_repeats_the_validation_and_writes_what_was_asked_for(trained
     labels = np.asarray(Image.open(predictions[0]))
     assert labels.shape == (128, 256) and labels.dtype == np.uint8 and labels.max() < 8
     assert {file.name for file in pictures.glob('*.png')} == {file.name for file in predictions}
+
+
+def test_images_without_labels_are_predicted_and_not_measured(trained, run, tmp_path):
+    out, pictures = tmp_path / 'out', tmp_path / 'pictures'
+    checkpoint = latest_checkpoint(trained[1])
+    call = ('test.py', CONFIG, checkpoint, '--work-dir', tmp_path / 'work')
+    options = ('test_dataloader.dataset.data_prefix.seg_map_path=None',)
+    result = run(*call, '--out', out, '--show-dir', pictures, options=options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert '16 images without labels' in result.stdout
+    last = result.stdout.splitlines()[-1]
+    assert last == f'no metric, as the images have no labels (files in {out} and {pictures})'
+    assert 'mIoU:' not in result.stdout and 'WARNING' not in result.stdout
+    assert len(list(out.glob('*.png'))) == len(list(pictures.glob('*.png'))) == 16
+    assert json.loads((out / 'metrics.json').read_text())['metrics'] == {}
+
+    result = run(*call, options=options)
+    assert result.returncode == 2
+    assert 'error: the test images have no labels, so there is nothing to measure' in result.stderr
 
 
 def test_test_time_augmentation_with_amp_on_the_cpu(trained, run, tmp_path):
