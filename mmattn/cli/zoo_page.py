@@ -13,7 +13,7 @@ import torch
 from mmseg.models.backbones.resnet import Bottleneck, ResNet
 from torch import nn
 
-from mmattn.cost import Cost, measure_cost, relative_latencies
+from mmattn.cost import Cost, measure_cost, readable, relative_latencies, two_digits
 from mmattn.models.mechanisms import AUTHORS, LIBRARY, LISTING, OTHERS, TABLE, Mechanism, Source
 
 CHANNELS, SIZE = 512, (64, 64)
@@ -94,7 +94,7 @@ def render_zoo(root: Path) -> str:
         width=SIZE[1],
         image=8 * SIZE[0],
         latency=_describe(measured),
-        backbone=_count(_backbone_parameters()),
+        backbone=readable(_backbone_parameters()),
         **block,
     )
     rows = [_COLUMNS, ('---',) * len(_COLUMNS), *_rows(reference, measured.get('ratios', {}))]
@@ -121,7 +121,7 @@ def _rows(reference: Cost, ratios: dict[str, float]) -> Iterator[tuple[str, ...]
 def _place(row: Mechanism) -> str:
     added = added_parameters(row)
     if added > _backbone_parameters() and row.kind != 'part':
-        return f'{row.place} (every block: {_count(added)} parameters)'
+        return f'{row.place} (every block: {readable(added)} parameters)'
     return ', '.join(filter(None, (row.place, _PLACES[row.kind])))
 
 
@@ -181,19 +181,7 @@ def _cost(build: Callable[[], nn.Module], inputs: int) -> Cost:
 
 
 def _amounts(cost: Cost) -> tuple[str, str, str]:
-    return _count(cost.parameters), _count(cost.macs), f'{_number(cost.memory / 2**20)} MiB'
-
-
-def _count(value: float) -> str:
-    for unit, size in (('G', 1e9), ('M', 1e6), ('k', 1e3)):
-        if value >= size:
-            return f'{_number(value / size)} {unit}'
-    return f'{value:.0f}'
-
-
-def _number(value: float) -> str:
-    """Two significant digits, more only in front of the point."""
-    return f'{value:.0f}' if value >= 9.95 else f'{value:.1f}'
+    return readable(cost.parameters), readable(cost.macs), f'{two_digits(cost.memory / 2**20)} MiB'
 
 
 def _ratio(value: float) -> str:

@@ -13,6 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmattn.cost import count_macs, readable
 from mmattn.errors import UserError, explain_settings
+from mmattn.models.mechanisms import TABLE
 from mmattn.preflight.config import heads_of
 
 # The places of a backbone that hold attention.
@@ -31,6 +32,7 @@ class ModelFacts:
         macs: Multiply-adds of an inference on one image; None where they cannot be counted.
         backbone: Parameters of the backbone without what is plugged into it.
         plugged: Parameters that plugins, fusions and replaced convolutions add to that.
+        places: What is plugged in, and where it is meant to stand, where that is known.
     """
 
     shapes: dict[str, tuple[int, ...]]
@@ -39,6 +41,7 @@ class ModelFacts:
     macs: float | None
     backbone: int
     plugged: int
+    places: dict[str, str]
 
     def __str__(self) -> str:
         height, width = self.size
@@ -48,11 +51,14 @@ class ModelFacts:
         )
         if not self.plugged:
             return line
-        share = 100 * self.plugged / self.backbone
-        return (
-            f'{line}\nplugins: {readable(self.plugged)} parameters, {share:.2g} % of the '
-            f"backbone's own {readable(self.backbone)}"
+        line += (
+            f'\nplugins: {readable(self.plugged)} parameters, '
+            f"{self.plugged / self.backbone:.1%} of the backbone's own {readable(self.backbone)}"
         )
+        if self.plugged <= self.backbone:
+            return line
+        meant = ''.join(f'; {name} is meant for {place}' for name, place in self.places.items())
+        return f'{line}\nwarning: the plugins more than double the backbone{meant}'
 
 
 def look_at_model(cfg: Config) -> ModelFacts:
@@ -75,7 +81,16 @@ def look_at_model(cfg: Config) -> ModelFacts:
         macs=None if mode is None else _count_macs(model, mode, cfg.model, size),
         backbone=backbone,
         plugged=plugged,
+        places=dict(_places(cfg.model.get('backbone') or {})),
     )
+
+
+def _places(backbone: dict) -> Iterator[tuple[str, str]]:
+    plugins = [plugin.get('cfg', {}) for plugin in backbone.get('plugins') or []]
+    for settings in (*plugins, backbone.get('fusion') or {}, backbone.get('conv2') or {}):
+        row = TABLE.get(settings.get('type'))
+        if row is not None and row.place:
+            yield settings['type'], row.place
 
 
 def _build(settings: dict) -> tuple[nn.Module, FakeTensorMode | None]:

@@ -1,6 +1,7 @@
 """What is known of a model before it is trained."""
 
 import copy
+import re
 
 import pytest
 import torch
@@ -58,6 +59,12 @@ def test_what_is_plugged_in_is_counted_apart():
         if not key.startswith('backbone.')
     )
     assert "of the backbone's own" in str(plugged)
+
+
+def test_plugins_that_double_the_backbone_are_told_with_their_place():
+    plugin = dict(cfg=dict(type='GAM'), position='after_conv2')
+    text = str(look_at_model(config(backbone=dict(plugins=[plugin]))))
+    assert re.search('warning: the plugins more than double.*GAM is meant for the end of one', text)
 
 
 @pytest.mark.parametrize(
