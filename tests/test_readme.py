@@ -18,6 +18,9 @@ WRITTEN = {
     'configs/ccnet/ccnet-recurrence3_r18-d8_1xb8-20k_camvid-360x480.py': (
         'ccnet_r18-d8_1xb8-20k_camvid-360x480.py'
     ),
+    'configs/plugins/my-cbam_r18-d8_1xb8-20k_camvid-360x480.py': (
+        'fcn_r18-d8_1xb8-20k_camvid-360x480.py'
+    ),
 }
 
 
@@ -42,7 +45,7 @@ def test_commands_use_targets_and_options_that_exist():
             assert re.search(rf'^{words[1]}:', makefile, re.MULTILINE), command
         tool = next((word for word in words if word.startswith('tools/')), None)
         if tool:
-            known = (REPO / tool).read_text() + (REPO / 'mmattn' / 'cli.py').read_text()
+            known = ''.join(file.read_text() for file in (REPO / 'mmattn' / 'cli').glob('*.py'))
             options = [w for w in words[words.index(tool) :] if w.startswith('--')]
             assert all(f"'{option}'" in known for option in options), command
 
@@ -62,8 +65,10 @@ def test_configs_to_write_build(name):
         assert cfg.train_dataloader.dataset.type == 'BaseSegDataset'
         assert cfg.test_dataloader.dataset.data_root == 'data/mydata'
         assert cfg.val_dataloader.dataset.data_prefix.img_path == 'images/val'
-    else:
+    elif 'recurrence3' in name:
         assert model.decode_head.cca.recurrence == 3
+    else:
+        assert sum(type(module).__name__ == 'CBAM' for module in model.modules()) == 6
 
 
 def test_module_example_runs():
