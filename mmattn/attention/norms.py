@@ -53,7 +53,7 @@ class NormSequential(nn.Sequential):
 
     Of two values a channel (two images, pooled to one pixel each) a batch norm makes +1 and -1 and
     multiplies gradients by up to ``1 / sqrt(eps)``, which sixteen blocks of a ResNet take to
-    infinity; of one value it makes nothing. So with fewer than four values a channel, in training,
+    infinity; one value it refuses. So with fewer than four values a channel, in training,
     the norm first updates its running statistics (the variance by the squared deviations from the
     running mean, which one value has too), then normalises by them, as in evaluation. With four or
     more, and in evaluation, it is the batch norm itself.
@@ -63,14 +63,29 @@ class NormSequential(nn.Sequential):
 
     It stands around the norms and is not a norm itself, since functions that exchange norms
     (``convert_sync_batchnorm``, ``revert_sync_batchnorm``) would drop it.
+
+    Raises:
+        ValueError: In training, a batch norm without running statistics that sees fewer than four
+            values a channel, or a group norm whose groups have one value each.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """As of nn.Sequential."""
         for layer in self:
+            if isinstance(layer, nn.GroupNorm):
+                _require_groups_of_two(layer, x)
             few = isinstance(layer, _BatchNorm) and layer.training and _sees_few(layer, x)
             x = _normalise_few(layer, x) if few else layer(x)
         return x
+
+
+def _require_groups_of_two(norm: nn.GroupNorm, x: Tensor) -> None:
+    if norm.training and x.shape[1:].numel() <= norm.num_groups:
+        raise ValueError(
+            f'GN with num_groups={norm.num_groups} makes 0 of every value of a map of shape '
+            f'{tuple(x.shape)}, since each group has one. Give the mechanism a norm_cfg of its own '
+            'with fewer groups, or a batch norm'
+        )
 
 
 def _sees_few(norm: _BatchNorm, x: Tensor) -> bool:

@@ -144,6 +144,15 @@ def test_without_running_statistics_few_values_are_refused():
     assert module(torch.randn(4, 3, 1, 1)).isfinite().all()
 
 
+def test_group_norm_of_single_values_is_refused_in_training():
+    module = MSCAM(32, norm_cfg=dict(type='GN', num_groups=8))
+    with pytest.raises(ValueError, match=r'num_groups=8 .* \(2, 8, 1, 1\).*norm_cfg of its own'):
+        module(torch.randn(2, 32, 5, 4))
+    assert (
+        MSCAM(32, norm_cfg=dict(type='GN', num_groups=4))(torch.randn(2, 32, 5, 4)).isfinite().all()
+    )
+
+
 def test_a_frozen_norm_keeps_its_statistics():
     ours = layer()
     before = copy.deepcopy(ours.state_dict())

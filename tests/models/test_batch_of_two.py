@@ -34,7 +34,15 @@ BASE_CHANNELS = 32
 FULL_WIDTH = ('AFF', 'IAFF', 'MSCAM')
 # Mechanisms that weigh as much as several blocks stand in the two narrow stages only.
 LARGE = ('FullyAttentional', 'GAM', 'InterlacedSparse', 'ResidualAttention')
-ARGUMENTS = ARGUMENTS | {'GatherExcite': dict(parametrisation='theta_plus', size=4)}
+ARGUMENTS = ARGUMENTS | {
+    'GatherExcite': dict(parametrisation='theta_plus', size=4),
+    'SGE': dict(groups=16),
+}
+# These make the pixels of an image nearly equal in a new network (attention without a residual,
+# regions that start as the mean of the image, relations to all positions). Norms behind them then
+# see two values, however many pixels there are; chained on the shortcut of all 16 blocks they do
+# not train with two images, so there they stand in the first stage alone.
+LEVELLING = ('MultiHeadSelfAttention', 'ObjectContext', 'RGA')
 
 
 def everywhere(name: str) -> dict:
@@ -49,13 +57,16 @@ def everywhere(name: str) -> dict:
     else:
         narrow = (True, True, name not in LARGE, name not in LARGE)
         neck = dict(type='AttentionNeck', attention=[cfg if hold else None for hold in narrow])
+        places = dict(PLACES)
+        if name in LEVELLING:
+            places['after_add'] = PLACES['after_conv1']
         plugins = [
             dict(
                 cfg=dict(cfg, postfix=f'_{position}'),
                 position=position,
                 stages=[hold and wanted for hold, wanted in zip(narrow, stages, strict=True)],
             )
-            for position, stages in PLACES.items()
+            for position, stages in places.items()
         ]
         backbone = dict(plugins=plugins, conv2=cfg if kind == 'convolution' else None)
         heads = dict(

@@ -242,6 +242,15 @@ def test_danet_classifies_two_classes_with_one_logit():
     assert losses['pam.loss_ce'].isfinite()
 
 
+def test_auxiliary_outputs_of_fla_are_as_wide_as_the_authors():
+    widths = [conv.conv.out_channels for conv in build('FLAHead').aux_convs]
+    assert widths == [64, 64]
+    head = build('FLAHead', aux_channels=6)
+    assert [layer.in_channels for layer in head.aux_conv_segs] == [6, 6]
+    logits = head.forward_aux(*arguments('FLAHead'))
+    assert [y.shape for y in logits] == [(2, 5, 18, 26)] * 2
+
+
 @pytest.mark.parametrize(('name', 'words'), [('ANLHead', 'a pair'), ('FLAHead', 'a triple')])
 def test_wrong_number_of_stages_is_named(name, words):
     with pytest.raises(ValueError, match=words):
