@@ -38,7 +38,7 @@ def measure_cost(build: Callable[[], nn.Module], shapes: Sequence[Sequence[int]]
 
     Args:
         build: Makes the module.
-        shapes: Of its inputs, (B, C, H, W) with B of 2 or more: batch norm on 1 x 1 maps needs it.
+        shapes: Of its inputs, (B, C, H, W).
     """
     saved: dict[StorageWeakRef, int] = {}
 

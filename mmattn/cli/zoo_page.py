@@ -44,6 +44,12 @@ attention on the same map, as in stage 2 of a network of output stride 8 for ima
   (`AttentionHead`). All mechanisms but fusions and parts of heads fit *any*. Where one would
   more than double ResNet-50 ({backbone} parameters) from `after_conv3` of every block in stages 2
   to 4, its row names the place where it is meant to stand instead, and what every block would add.
+  *Any but `after_add`*: on the shortcut of every block it makes the pixels of an image so alike
+  that two images a process do not train; elsewhere they do.
+- **norms**: a mechanism takes the `norm_cfg` of the backbone, neck or head of ours that holds it;
+  in mmseg's own backbones its config must name one. Where a batch norm sees fewer than four values
+  a channel in training (up to three images pooled to a pixel), it updates its running statistics
+  and normalises by them: of two values it would make +1 and -1 and gradients without bound.
 - **same numbers as**: the code whose outputs and input gradients a test compares with those of the
   module, and whose code that is: that of the *authors*, of a *library*, a re-implementation by
   *others*, or a *listing* in an overview article. Where the default is not the form of that code,
@@ -122,7 +128,8 @@ def _place(row: Mechanism) -> str:
     added = added_parameters(row)
     if added > _backbone_parameters() and row.kind != 'part':
         return f'{row.place} (every block: {readable(added)} parameters)'
-    return ', '.join(filter(None, (row.place, _PLACES[row.kind])))
+    places = 'any but `after_add`' if row.levels else _PLACES[row.kind]
+    return ', '.join(filter(None, (row.place, places)))
 
 
 def added_parameters(row: Mechanism) -> int:

@@ -1,4 +1,4 @@
-"""What mmattn uses of mmengine, mmcv and mmseg beyond their documented interfaces.
+"""What mmattn uses of mmengine, mmcv, mmseg and torch beyond their documented interfaces.
 
 A new version of theirs may change these without notice; a test looks at each, so that the change is
 met there and not in a run.
@@ -21,6 +21,9 @@ PRIVATE = {
     'mmseg.models.backbones:ResNet.make_res_layer': 'stages are built of our blocks',
     'mmseg.models.decode_heads.decode_head:BaseDecodeHead._transform_inputs': 'their inputs',
     'mmseg.models.decode_heads:FCNHead._forward_feature': 'overridden: context blocks',
+    'torch:_C._current_graph_task_id': 'tells a recomputation (attention.norms)',
+    'torch.nn.modules.batchnorm:_BatchNorm': 'the base of all batch norms (attention.norms)',
+    'torch._subclasses.fake_tensor:FakeTensorMode': 'models without values',
 }
 
 # The same for only one of the two distributions.

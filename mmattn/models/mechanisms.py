@@ -49,6 +49,8 @@ class Mechanism(NamedTuple):
             more than double ResNet-50 if they stood in every block.
         left_out: A form in circulation that differs from the paper and is not offered; the module's
             docstring says how it differs.
+        levels: Whether it makes the pixels of an image alike, so that norms behind it see one value
+            an image: on the shortcut of every block (``after_add``) few images then do not train.
         kind: 'map': one map to one of the same shape; 'convolution': the same, with a stride and a
             dilation; 'fusion': two maps to one; 'part': two maps of different levels to one, which
             no place of a backbone or neck has: a head builds it, configs do not name it.
@@ -60,11 +62,12 @@ class Mechanism(NamedTuple):
     sources: tuple[Source, ...]
     place: str = ''
     left_out: str = ''
+    levels: bool = False
     kind: str = 'map'
 
 
 def _row(
-    module: type[nn.Module], abbreviation: str, attends: str, *sources: Source, **more: str
+    module: type[nn.Module], abbreviation: str, attends: str, *sources: Source, **more: str | bool
 ) -> tuple[str, Mechanism]:
     return module.__name__, Mechanism(module, abbreviation, attends, sources, **more)
 
@@ -124,19 +127,19 @@ TABLE = dict([
     _row(attention.MSCAM, 'mscam', 'hybrid', Source(AUTHORS, _AFF)),
     _row(attention.MultiHeadSelfAttention, 'self_attention', 'self',
          Source(LIBRARY, '`torch.nn.MultiheadAttention`'),
-         place='the end of a stage (`after_stage`) or a head'),
+         place='the end of a stage (`after_stage`) or a head', levels=True),
     _row(attention.NonLocal, 'non_local', 'self',
          Source(LIBRARY, 'open-mmlab/mmcv', 'as `use_scale=True, norm_cfg=None`'),
          place='the end of a stage (`after_stage`) or a head'),
     _row(attention.ObjectContext, 'object_context', 'category',
          Source(AUTHORS, 'HRNet/HRNet-Semantic-Segmentation', 'its regions given'),
-         place='`AttentionHead`; with its own loss `OCRNetHead`'),
+         place='`AttentionHead`; with its own loss `OCRNetHead`', levels=True),
     _row(attention.PolarizedSelfAttention, 'polarized', 'hybrid', Source(OTHERS, _EXTERNAL),
          place='`after_conv2` of bottlenecks', left_out='DeLightCMU/PSA'),
     _row(attention.PositionAttention, 'position_attention', 'self', Source(AUTHORS, _DANET),
          place='`DANetHead`'),
     _row(attention.RGA, 'rga', 'hybrid',
-         Source(AUTHORS, 'microsoft/Relation-Aware-Global-Attention-Networks')),
+         Source(AUTHORS, 'microsoft/Relation-Aware-Global-Attention-Networks'), levels=True),
     _row(attention.ResidualAttention, 'residual_attention', 'hybrid',
          Source(OTHERS, _RESIDUAL, 'its stage with the skips of the paper'),
          place='between the stages (`after_stage`)', left_out='its stages with more'),

@@ -126,7 +126,8 @@ def test_cost_of_fused_attention_counts_its_products():
 def test_latencies_are_ratios_to_the_reference():
     small, large = nn.Linear(64, 64), nn.Sequential(*[nn.Linear(64, 64) for _ in range(50)])
     x = [torch.randn(64, 64)]
-    ratios, milliseconds, rounds = relative_latencies((small, x), {'large': (large, x)}, seconds=0)
-    assert rounds == 1
+    jobs = {'large': (large, x)}
+    ratios, milliseconds, rounds = relative_latencies((small, x), jobs, seconds=0.5)
+    assert rounds > 1
     assert milliseconds > 0
-    assert ratios['large'] == pytest.approx(50, rel=0.9)
+    assert 10 < ratios['large'] < 250  # fifty layers against one, on a machine with other work

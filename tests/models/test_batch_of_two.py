@@ -42,7 +42,7 @@ ARGUMENTS = ARGUMENTS | {
 # regions that start as the mean of the image, relations to all positions). Norms behind them then
 # see two values, however many pixels there are; chained on the shortcut of all 16 blocks they do
 # not train with two images, so there they stand in the first stage alone.
-LEVELLING = ('MultiHeadSelfAttention', 'ObjectContext', 'RGA')
+LEVELLING = [name for name, row in MECHANISMS.items() if row.levels]
 
 
 def everywhere(name: str) -> dict:
