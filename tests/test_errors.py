@@ -50,9 +50,18 @@ def test_what_the_libraries_refuse_is_told_in_one_line(settings, reason):
 
 
 @pytest.mark.parametrize('fault', ['attribute', 'argument', 'library', 'own'])
-def test_a_bug_in_a_module_of_the_user_keeps_its_traceback_and_gets_a_hint(fault):
+@pytest.mark.parametrize('place', ['alone', 'in a backbone', 'in a neck'])
+def test_a_bug_in_a_module_of_the_user_keeps_its_traceback_and_gets_a_hint(fault, place):
+    cfg = dict(type='BuggyPlugin', fault=fault)
+    settings = {
+        'alone': dict(cfg, in_channels=4),
+        'in a backbone': dict(
+            type='AttnResNet', depth=18, plugins=[dict(cfg=cfg, position='after_conv2')]
+        ),
+        'in a neck': dict(type='AttentionNeck', in_channels=(4, 4), attention=cfg),
+    }
     with pytest.raises((AttributeError, TypeError, ValueError)) as error, explain_settings():
-        MODELS.build(dict(type='BuggyPlugin', in_channels=4, fault=fault))
+        MODELS.build(settings[place])
     assert not isinstance(error.value, UserError)
     assert f'{__file__}' in ''.join(traceback.format_exception(error.value))
     assert 'look there' in error.value.__notes__[0]

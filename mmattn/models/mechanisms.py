@@ -214,6 +214,8 @@ def build_mechanism(
     try:
         return build_plugin_layer(dict(options, type=module), postfix, **arguments)
     except (TypeError, ValueError) as error:
+        if not module.__module__.startswith('mmattn.'):  # a bug of the user's may be behind it
+            raise
         words = f'{role}: {module.__name__}: {error}'
         if inherits and 'norm_cfg' in str(error):
             words += (
