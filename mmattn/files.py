@@ -1,34 +1,105 @@
 """Writing files so that nobody ever finds half of one."""
 
+import errno
 import os
+import re
+import shutil
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from mmattn.errors import UserError
 
+DAY = 24 * 60 * 60  # seconds
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 @contextmanager
-def replacing(target: Path) -> Iterator[Path]:
+def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
     """A path to write to; it becomes ``target`` in one step, and only when the block ends well.
 
     Missing folders are made. The unfinished file is hidden beside ``target``, so that the rename
     stays on one file system, keeps its suffix, by which some writers choose the format, and carries
-    the process number, so that processes do not meet in it.
+    the process number and the host, so that processes do not meet in it and `remove_unfinished`
+    knows whose it was.
+
+    Args:
+        target: Where the file shall be.
+        durable: Also have the file outlive a power cut: wait until the disk has it.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = target.with_name(f'.{os.getpid()}-{target.name}')
+    unfinished = target.with_name(f'.{os.getpid()}-{socket.gethostname()}-{target.name}')
     try:
         yield unfinished
+        if durable:
+            _sync(unfinished)
         unfinished.replace(target)
+        if durable:
+            _sync(target.parent)  # the rename itself
     finally:
         unfinished.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Put ``data`` at ``path``: a reader sees the old file or the new one, no part of either."""
-    with replacing(path) as unfinished:
-        unfinished.write_bytes(data)
+def write_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
+    """Put ``data`` at ``path``: a reader sees the old file or the new one, no part of either.
+
+    Raises:
+        OSError: With the number of bytes that are missing, where the disk is full.
+    """
+    try:
+        with replacing(path, durable=durable) as unfinished:
+            unfinished.write_bytes(data)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        free = shutil.disk_usage(path.parent).free
+        missing = f', {max(len(data) - free, 0):,} bytes too few' if free < len(data) else ''
+        raise OSError(
+            error.errno,
+            f'{path} was not written: it needs {len(data):,} bytes, the disk has {free:,} '
+            f'left{missing}. Earlier files are untouched; make room and go on',
+        ) from error
+
+
+def is_disk_full(error: BaseException) -> bool:
+    """True where a write failed because the disk, or the share of it, is used up."""
+    return isinstance(error, OSError) and error.errno in _DISK_FULL
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove the files that killed processes left unfinished in a folder.
+
+    Those of processes that live on this host stay; of other hosts it cannot be asked, so theirs go
+    when nobody has written to them for a day.
+    """
+    for file in folder.glob('.*'):
+        found = re.fullmatch(rf'\.(\d+)-({re.escape(socket.gethostname())}-)?.+', file.name)
+        if not found or not file.is_file():
+            continue
+        here = found[2] is not None
+        if _is_dead(int(found[1])) if here else time.time() - file.stat().st_mtime > DAY:
+            file.unlink(missing_ok=True)
+
+
+def _is_dead(pid: int) -> bool:
+    """True where no other process has the number; a run begins with nothing unfinished itself."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:
+        return False
+    return pid == os.getpid()
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_writable(folder: Path, what: str, remedy: str) -> None:

@@ -76,8 +76,14 @@ def set_resume(cfg: Config, folder: Path, resume: str | Path | bool | None) -> P
             config says.
 
     Raises:
-        UserError: Nothing to resume, or a new run in a work dir that holds checkpoints.
+        UserError: Nothing to resume, an empty name, or a new run in a work dir that holds
+            checkpoints.
     """
+    if resume == '':
+        raise UserError(
+            '--resume got an empty name: give a checkpoint, or --resume alone for the latest in '
+            'the work dir'
+        )
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or True
     cfg.resume = bool(resume)

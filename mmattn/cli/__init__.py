@@ -12,6 +12,7 @@ from importlib import import_module
 
 from mmattn import __version__
 from mmattn.errors import UserError
+from mmattn.files import is_disk_full
 
 # command: its module in this package
 COMMANDS = {'train': 'train', 'test': 'test', 'prepare': 'prepare', 'zoo': 'zoo'}
@@ -58,6 +59,9 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> 
         print('interrupted; a training goes on with --resume', file=sys.stderr)
         sys.exit(130)
     except Exception as error:
+        if is_disk_full(error):
+            print(f'error: the disk is full: {error.strerror or error}', file=sys.stderr)
+            sys.exit(1)
         traceback.print_exc()
         if sys.version_info < (3, 11):  # which does not print the hints of an error itself
             print('\n'.join(getattr(error, '__notes__', ())), file=sys.stderr)

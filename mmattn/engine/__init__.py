@@ -13,6 +13,8 @@ from mmattn.engine.hooks import (  # noqa: E402
     SafeCheckpointHook,
     SavePredictionsHook,
 )
+from mmattn.engine.seekable import SeededDataset, SeekableSampler  # noqa: E402
+from mmattn.engine.train_loop import ResumableTrainLoop  # noqa: E402
 
 __all__ = [
     'AutocastOptimWrapper',
@@ -21,6 +23,9 @@ __all__ = [
     'CurveHook',
     'PredictionPanelHook',
     'ProgressHook',
+    'ResumableTrainLoop',
     'SafeCheckpointHook',
     'SavePredictionsHook',
+    'SeededDataset',
+    'SeekableSampler',
 ]

@@ -10,10 +10,12 @@ import codecs
 import os
 import pickle
 import re
+import zipfile
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
+from urllib.parse import urlparse
 
 import numpy as np
 import torch
@@ -22,8 +24,9 @@ from mmengine.fileio.io import backend_instances
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
+from mmattn.engine.record import record_path, remove_record, verify
 from mmattn.errors import UserError
-from mmattn.files import replacing
+from mmattn.files import write_atomically
 
 
 def install() -> None:
@@ -46,8 +49,8 @@ class AtomicLocalBackend(LocalBackend):
     """mmengine's local files, written beside their place and moved there when complete."""
 
     def put(self, obj: bytes, filepath: str | Path) -> None:
-        with replacing(Path(filepath)) as unfinished:
-            super().put(obj, unfinished)
+        remove_record(Path(filepath))
+        write_atomically(Path(filepath), obj, durable=True)
 
 
 def load_from_local(filename: str, map_location: Any = None) -> dict:
@@ -58,7 +61,8 @@ def load_from_local(filename: str, map_location: Any = None) -> dict:
 def safe_load(file: Any, map_location: Any = None) -> Any:
     """`torch.load(weights_only=True)` that also accepts the training log in mmengine's checkpoints.
 
-    Raises UserError when the file is missing, is no checkpoint, or holds objects other than that.
+    Raises UserError when the file is missing, damaged (by its record), is no checkpoint, holds
+    objects other than that, or would take more memory than its size.
     """
     if isinstance(file, (str, os.PathLike)):
         file = os.path.expanduser(file)
@@ -67,7 +71,24 @@ def safe_load(file: Any, map_location: Any = None) -> Any:
                 f'checkpoint {file} is not a file: check the path, or look into the work '
                 'dir of the training run for iter_*.pth and best_*.pth'
             )
+        verify(Path(file))
+    _check_archive(file)
     return _loaded_safely(str(file), torch.load, file, map_location=map_location)
+
+
+def check_whole(checkpoint: Path) -> None:
+    """Raise UserError where a file of a run is damaged: by its record, or else by its archive."""
+    verify(checkpoint)
+    if record_path(checkpoint).is_file():
+        return
+    try:
+        _check_archive(checkpoint)
+        with zipfile.ZipFile(checkpoint) as archive:
+            if archive.testzip() is None:
+                return
+    except (zipfile.BadZipFile, ValueError, NotImplementedError, EOFError, OSError):
+        pass
+    raise UserError(_why_not_loaded(str(checkpoint), ''))
 
 
 class _SafelyLoadingTorch(ModuleType):
@@ -80,8 +101,48 @@ class _SafelyLoadingTorch(ModuleType):
         return safe_load(file, map_location=map_location)
 
 
-def _safe_load_url(url: str, **kwargs: Any) -> Any:
-    return _loaded_safely(url, torch.hub.load_state_dict_from_url, url, **kwargs)
+def _safe_load_url(
+    url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True
+) -> Any:
+    """`torch.hub.load_state_dict_from_url`, but that the file is read as all others are."""
+    folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
+    file = folder / Path(urlparse(url).path).name
+    if not file.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.hub.download_url_to_file(url, str(file), progress=progress)
+    return safe_load(file, map_location)
+
+
+def _check_archive(file: Any) -> None:
+    """Raise UserError for an archive that unpacks to more than its own size.
+
+    torch stores the members of its archives as they are; compressed or overlapping ones are made to
+    fill the memory of whoever reads them.
+    """
+    if not zipfile.is_zipfile(file):
+        return
+    try:
+        with zipfile.ZipFile(file) as archive:
+            members = archive.infolist()
+    except (zipfile.BadZipFile, ValueError, NotImplementedError):
+        return  # the reader says so
+    size = _size(file)
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > size or any(member.compress_type != zipfile.ZIP_STORED for member in members):
+        raise UserError(
+            f'checkpoint {file} was not loaded: it has {size:,} bytes and would take {unpacked:,} '
+            'when it is unpacked. torch writes its checkpoints uncompressed; unpack the file first '
+            'if you trust it'
+        )
+
+
+def _size(file: Any) -> int:
+    if isinstance(file, (str, os.PathLike)):
+        return os.path.getsize(file)
+    here = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(here)
+    return size
 
 
 def _loaded_safely(name: str, load: Any, *args: Any, **kwargs: Any) -> Any:

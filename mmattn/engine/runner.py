@@ -10,10 +10,12 @@ from typing import Any
 import mmengine.runner
 import torch
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.runner import BaseLoop
 from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
 
 from mmattn.engine import checkpoints
+from mmattn.engine.train_loop import resumable
 from mmattn.errors import explain_settings
 
 # How the messages begin that nobody at the screen needs; the log file has them.
@@ -39,7 +41,8 @@ class Runner(mmengine.runner.Runner):
 
     The setting ``verbose`` of its config gives the screen everything too. When resuming, mmengine
     executes the config in the checkpoint as Python, to read one outdated setting: this runner takes
-    it out. Settings that mmengine builds only when training starts are explained as the others.
+    it out. Training by iterations is done by `ResumableTrainLoop`. Settings that mmengine builds
+    only when training starts are explained as the others.
     """
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
@@ -62,6 +65,13 @@ class Runner(mmengine.runner.Runner):
         checkpoint = super().load_checkpoint(*args, **kwargs)
         checkpoint.get('meta', {}).pop('config', None)
         return checkpoint
+
+    def resume(self, *args: Any, **kwargs: Any) -> None:
+        with explain_settings():
+            super().resume(*args, **kwargs)
+
+    def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
+        return super().build_train_loop(resumable(loop))
 
     def build_optim_wrapper(self, *args: Any, **kwargs: Any) -> Any:
         with explain_settings():

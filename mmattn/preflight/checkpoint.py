@@ -1,35 +1,59 @@
 """Does a checkpoint fit a config? Asked before a run, because mmengine only warns."""
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.config import Config
+from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
+from mmattn.engine.checkpoints import check_whole
 from mmattn.errors import UserError
 from mmattn.preflight.config import num_classes
-
-# Needed to go on training; best_*.pth and published weights hold neither.
-TRAINING_STATE = ('optimizer', 'message_hub')
+from mmattn.preflight.pretrained import state_fit
+from mmattn.preflight.resume import changed_settings, check_training_state
 
 
 def latest_checkpoint(work_dir: str | Path) -> Path:
-    """The checkpoint to resume from; work dirs may be moved, and files in them deleted by hand."""
+    """The newest intact checkpoint of a run; work dirs may be moved, and files deleted by hand.
+
+    Raises:
+        UserError: There is none, or all are damaged.
+    """
     work_dir = Path(work_dir)
-    named = work_dir / 'last_checkpoint'
-    if named.is_file():
-        last = work_dir / Path(named.read_text().strip()).name
-        if last.is_file():
-            return last
-    saved = run_checkpoints(work_dir)
-    if not saved:
+    candidates = run_checkpoints(work_dir)[::-1]
+    if not candidates:
         raise UserError(
             f'nothing to resume in {work_dir}: it holds no iter_*.pth. Start without --resume, or '
             'name the checkpoint: --resume CHECKPOINT'
         )
-    return saved[-1]
+    named = _noted(work_dir)
+    if named in candidates:  # those after it are of before the run was resumed from an older one
+        candidates = candidates[candidates.index(named) :]
+    damages = []
+    for checkpoint in candidates:
+        try:
+            check_whole(checkpoint)
+        except UserError as error:
+            damages.append(str(error))
+            continue
+        for damage in damages:
+            print_log(f'{damage} Going on from {checkpoint.name}', 'current', logging.WARNING)
+        return checkpoint
+    raise UserError(
+        f'nothing to resume in {work_dir}, all of its checkpoints are damaged: {" ".join(damages)}'
+    )
+
+
+def _noted(work_dir: Path) -> Path | None:
+    """The checkpoint that the run noted as its last."""
+    try:
+        return work_dir / Path((work_dir / 'last_checkpoint').read_text().strip()).name
+    except (OSError, ValueError):  # none, or damaged
+        return None
 
 
 def run_checkpoints(work_dir: str | Path) -> list[Path]:
@@ -44,7 +68,7 @@ def run_checkpoints(work_dir: str | Path) -> list[Path]:
 
 def check_checkpoint(
     path: str | Path, cfg: Config, shapes: dict[str, tuple[int, ...]], *, resume: bool = False
-) -> None:
+) -> str:
     """Raise UserError unless every weight of the model is in the checkpoint, in its shape.
 
     Auxiliary heads serve training only: without `resume` they may be missing or left over.
@@ -54,15 +78,14 @@ def check_checkpoint(
         cfg: The config that it is used with.
         shapes: Shape of each entry of the model's state dict.
         resume: Whether training goes on from it.
+
+    Returns:
+        Lines for people: where training goes on, and which settings have changed.
     """
     checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
     weights = _weights(path, checkpoint)
-    if resume and any(key not in checkpoint for key in TRAINING_STATE):
-        raise UserError(
-            f'checkpoint {path} cannot be resumed: it holds weights only, not the state of the '
-            'optimizer. Resume from an iter_*.pth, or start a new run from these weights with '
-            f'--cfg-options load_from={path}'
-        )
+    if resume:
+        check_training_state(path, checkpoint, cfg)
     expected = _compared(shapes, resume)
     found = _compared({key: tuple(value.shape) for key, value in weights.items()}, resume)
     differences = _differences(found, expected)
@@ -71,6 +94,19 @@ def check_checkpoint(
             f'checkpoint {path} does not fit the config, it is of {_guess(found, expected, cfg)}. '
             f'{differences}. Give the config it was trained with{_trained_with(checkpoint)}'
         )
+    return changed_settings(checkpoint, cfg) if resume else ''
+
+
+def check_start(path: str | Path, shapes: dict[str, tuple[int, ...]]) -> str:
+    """What of a model a checkpoint fills that a new run starts from (``load_from``), in one line.
+
+    Raises:
+        UserError: Nothing of it, or it is no checkpoint.
+    """
+    checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
+    weights = _weights(path, checkpoint)
+    remedy = 'to train without it, add --cfg-options load_from=None'
+    return state_fit(f'load_from {path}', weights, shapes, remedy)
 
 
 def _weights(path: str | Path, checkpoint: Any) -> dict[str, torch.Tensor]:

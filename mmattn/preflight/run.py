@@ -4,7 +4,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
-from mmattn.preflight.checkpoint import check_checkpoint
+from mmattn.preflight.checkpoint import check_checkpoint, check_start
 from mmattn.preflight.data import check_data
 from mmattn.preflight.model import look_at_model
 from mmattn.preflight.pretrained import fetch_pretrained
@@ -24,8 +24,8 @@ def look_at(
         cfg: The config, with all options applied.
         loaders: The data loaders whose data sets the run reads.
         data: How far the data sets are looked at: sample, full or off.
-        checkpoint: What the run starts from; None for pretrained weights, which are downloaded
-            last.
+        checkpoint: What the run goes on from, or tests; None for a new training, from pretrained
+            weights (which are downloaded) or the config's ``load_from``, which may fit in part.
         resume: Whether training goes on from the checkpoint.
 
     Returns:
@@ -37,7 +37,8 @@ def look_at(
     summary = check_data(cfg, loaders, data)
     facts = look_at_model(cfg)
     if checkpoint is None:
-        fetch_pretrained(cfg)
+        start = fetch_pretrained(cfg, facts.shapes)
+        start += [check_start(cfg.load_from, facts.shapes)] if cfg.get('load_from') else []
     else:
-        check_checkpoint(checkpoint, cfg, facts.shapes, resume=resume)
-    return f'{summary}\n{facts}'
+        start = [check_checkpoint(checkpoint, cfg, facts.shapes, resume=resume)]
+    return '\n'.join(filter(None, [summary, str(facts), *start]))

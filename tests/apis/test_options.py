@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmattn.apis.options import is_first_process, set_launcher
+from mmattn.apis.options import is_first_process, set_launcher, set_resume
 from mmattn.errors import UserError
 
 
@@ -31,3 +31,8 @@ def test_a_launcher_for_gpus_is_refused_on_cpus(monkeypatch):
     monkeypatch.setattr('mmattn.apis.options.on_cpu', lambda: True)
     with pytest.raises(UserError, match='needs GPUs; on CPUs use torchrun'):
         set_launcher(Config(), 'slurm')
+
+
+def test_an_empty_name_to_resume_is_refused(tmp_path):
+    with pytest.raises(UserError, match='--resume got an empty name'):
+        set_resume(Config(dict(launcher='none')), tmp_path, '')

@@ -88,6 +88,26 @@ def test_resume_goes_on_where_the_run_stopped(trained, run, tmp_path):
     assert checkpoint['param_schedulers'][0]['last_step'] == 6
 
 
+def test_a_damaged_checkpoint_is_passed_over_and_nothing_is_lost(trained, run, tmp_path):
+    _, finished = trained
+    work_dir = tmp_path / 'damaged'
+    shutil.copytree(finished, work_dir)
+    latest = work_dir / 'iter_4.pth'
+    content = bytearray(latest.read_bytes())
+    content[len(content) // 2] ^= 1
+    latest.write_bytes(content)
+    options = ('train_cfg.max_iters=4', 'optim_wrapper.optimizer.lr=0.5')
+    result = run('train.py', CONFIG, '--work-dir', work_dir, '--resume', options=options)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert f'checkpoint {latest} is damaged' in result.stdout
+    assert 'Going on from iter_2.pth' in result.stdout
+    assert 'changed, without effect: optim_wrapper.optimizer.lr is 0.5 now' in result.stdout
+    assert trained_iterations(result.stdout) == [3, 4]
+    weights, expected = (safe_load(folder / 'iter_4.pth') for folder in (work_dir, finished))
+    for key, value in expected['state_dict'].items():
+        assert torch.equal(weights['state_dict'][key], value)
+
+
 def test_a_killed_run_resumes(run, command, environment, tmp_path):
     endless = ('train_cfg.max_iters=10000', 'default_hooks.checkpoint.interval=1')
     endless += ('default_hooks.checkpoint.max_keep_ckpts=1', 'train_cfg.val_interval=10000')
@@ -111,6 +131,27 @@ def test_a_killed_run_resumes(run, command, environment, tmp_path):
     result = run('train.py', CONFIG, '--work-dir', tmp_path, '--resume', options=options)
     assert result.returncode == 0, result.stderr[-2000:]
     assert trained_iterations(result.stdout) == [reached + 1]
+
+
+def test_a_full_disk_ends_in_one_line_and_leaves_what_was_saved(run, tmp_path):
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=4500k', 'tmpfs', str(tmp_path)]
+    if subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip('no right to mount a small disk')
+    try:
+        options = ('train_cfg.max_iters=4', 'train_cfg.val_interval=9')
+        work_dir = tmp_path / 'run'
+        result = run('train.py', CONFIG, '--work-dir', work_dir, options=options)
+        assert result.returncode == 1
+        assert 'Traceback' not in result.stderr
+        assert (
+            f'error: the disk is full: {work_dir / "iter_4.pth"} was not written: it needs'
+            in (result.stderr.strip().splitlines()[-1])
+        )
+        assert 'bytes too few' in result.stderr
+        assert latest_checkpoint(work_dir).name == 'iter_2.pth'
+        assert not list(work_dir.glob('.*'))
+    finally:
+        subprocess.run(['umount', '-l', str(tmp_path)], check=True)
 
 
 def test_amp_trains_on_the_cpu(run, tmp_path):

@@ -20,6 +20,7 @@ from mmattn.engine import (
     SavePredictionsHook,
 )
 from mmattn.engine.checkpoints import safe_load
+from mmattn.engine.record import remove_record
 from mmattn.engine.runner import Runner
 
 
@@ -90,6 +91,7 @@ def test_resuming_runs_no_code_from_the_checkpoint(tmp_path):
     checkpoint = safe_load(path)
     checkpoint['meta']['config'] = f'open({str(tmp_path / "trace")!r}, "w").close()'
     torch.save(checkpoint, path)
+    remove_record(path)
     runner = make_runner(tmp_path, ChannelsLastHook(), load_from=str(path), resume=True)
     runner.train()
     assert runner.iter == 3

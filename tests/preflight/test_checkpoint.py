@@ -1,6 +1,8 @@
 """A checkpoint fits its config or is refused with the keys that differ."""
 
 import copy
+import hashlib
+import json
 
 import pytest
 import torch
@@ -9,8 +11,10 @@ from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 
 import mmattn.apis  # noqa: F401  registers the models
+from mmattn.engine.record import record_path
+from mmattn.engine.runner import separate_run
 from mmattn.errors import UserError
-from mmattn.preflight.checkpoint import check_checkpoint, latest_checkpoint
+from mmattn.preflight.checkpoint import check_checkpoint, check_start, latest_checkpoint
 from mmattn.preflight.model import look_at_model
 
 
@@ -48,7 +52,7 @@ def save(tmp_path):
         weights = MODELS.build(copy.deepcopy(cfg.model)).state_dict()
         path = tmp_path / 'iter_1.pth'
         meta = dict(experiment_name='fcn_r18_toy_20250101_120000')
-        torch.save(dict(state_dict=weights, meta=meta, **extra), path)
+        torch.save(dict(dict(state_dict=weights, meta=meta), **extra), path)
         return path
 
     return save
@@ -92,14 +96,26 @@ def test_missing_weights_are_refused(save):
         check(save(config()), config(depth=34))
 
 
+STATE = dict(optimizer={}, message_hub={}, meta=dict(iter=1, epoch=0))
+
+
 def test_a_checkpoint_without_training_state_cannot_be_resumed(save):
     with pytest.raises(UserError, match='weights only.*load_from='):
         check(save(config()), config(), resume=True)
-    check(save(config(), optimizer={}, message_hub={}), config(), resume=True)
+    check(save(config(), **STATE), config(), resume=True)
+
+
+@pytest.mark.parametrize(
+    'state',
+    [dict(meta=dict(iter='1', epoch=0)), dict(meta=dict(epoch=0)), dict(meta=3), dict(optimizer=3)],
+)
+def test_a_malformed_training_state_cannot_be_resumed(save, state):
+    with pytest.raises(UserError, match='does not say at which iteration'):
+        check(save(config(), **{**STATE, **state}), config(), resume=True)
 
 
 def test_resuming_needs_the_auxiliary_head(save):
-    path = save(config(auxiliary=False), optimizer={}, message_hub={})
+    path = save(config(auxiliary=False), **STATE)
     with pytest.raises(UserError, match='Missing: auxiliary_head'):
         check(path, config(), resume=True)
 
@@ -118,15 +134,53 @@ def test_a_model_that_cannot_be_built_is_told_as_such(save):
         check(path, cfg)
 
 
-def test_the_latest_checkpoint_is_the_one_last_written(tmp_path):
+@pytest.fixture
+def work_dir(tmp_path):
     for name in ('iter_900.pth', 'iter_1000.pth', 'best_mIoU_iter_1200.pth', 'weights.pth'):
-        (tmp_path / name).touch()
-    assert latest_checkpoint(tmp_path).name == 'iter_1000.pth'
+        torch.save({'weight': torch.ones(64)}, tmp_path / name)
+    return tmp_path
+
+
+def test_the_latest_checkpoint_is_the_one_last_written(work_dir):
+    assert latest_checkpoint(work_dir).name == 'iter_1000.pth'
     # mmengine's note holds the path of then; the folder may have been moved since.
-    (tmp_path / 'last_checkpoint').write_text('/some/where/else/iter_900.pth')
-    assert latest_checkpoint(tmp_path).name == 'iter_900.pth'
-    (tmp_path / 'last_checkpoint').write_text('/some/where/else/iter_1100.pth')
-    assert latest_checkpoint(tmp_path).name == 'iter_1000.pth'
+    (work_dir / 'last_checkpoint').write_text('/some/where/else/iter_900.pth')
+    assert latest_checkpoint(work_dir).name == 'iter_900.pth'
+    (work_dir / 'last_checkpoint').write_text('/some/where/else/iter_1100.pth')
+    assert latest_checkpoint(work_dir).name == 'iter_1000.pth'
+    (work_dir / 'last_checkpoint').write_bytes(b'iter_900\xff.pth')
+    assert latest_checkpoint(work_dir).name == 'iter_1000.pth'
+
+
+@pytest.mark.parametrize('recorded', [False, True])
+def test_a_damaged_checkpoint_is_passed_over_for_the_one_before_it(work_dir, recorded, capsys):
+    latest = work_dir / 'iter_1000.pth'
+    if recorded:
+        digest = hashlib.sha256(latest.read_bytes()).hexdigest()
+        record = dict(file=latest.name, size=latest.stat().st_size, sha256=digest)
+        record_path(latest).write_text(json.dumps(record))
+    content = bytearray(latest.read_bytes())
+    content[content.index(b'weight')] ^= 1
+    latest.write_bytes(content)
+    (work_dir / 'last_checkpoint').write_text(str(latest))
+    with separate_run():
+        assert latest_checkpoint(work_dir).name == 'iter_900.pth'
+    said = capsys.readouterr().out
+    assert f'{latest}' in said and 'damaged' in said and 'Going on from iter_900.pth' in said
+    (work_dir / 'iter_900.pth').write_bytes(b'PK')
+    with pytest.raises(UserError, match='all of its checkpoints are damaged.*iter_900'):
+        latest_checkpoint(work_dir)
+
+
+def test_a_start_from_weights_that_fit_in_part_is_told(save):
+    shapes = look_at_model(config()).shapes
+    line = check_start(save(config(classes=5)), shapes)
+    assert 'new are decode_head.conv_seg.weight, decode_head.conv_seg.bias and 2 more' in line
+    assert '\n' not in line
+    path = save(config())
+    torch.save({'other.weight': torch.ones(2)}, path)
+    with pytest.raises(UserError, match='none of its 1 entries fits.*load_from=None'):
+        check_start(path, shapes)
 
 
 def test_nothing_to_resume(tmp_path):
