@@ -9,7 +9,10 @@ from importlib import import_module
 
 __version__ = '0.1.0'
 
-_PARTS = ('apis', 'attention', 'datasets', 'engine', 'models', 'ops', 'visualization')
+_PARTS = (
+    *('apis', 'attention', 'datasets', 'engine', 'evaluation', 'models', 'ops', 'preflight'),
+    'visualization',
+)
 
 
 def __getattr__(name: str):

@@ -1,7 +1,7 @@
-"""All that differs between the two distributions of mmengine, mmcv and MMSegmentation.
+"""Importing mmengine, mmcv and MMSegmentation quietly, and saying what is missing.
 
-`onedl-mmengine` and `mmengine` (likewise mmcv and mmseg) provide the same import packages. Nothing
-in this file imports them before they are needed, so that a missing one can be explained.
+They come in two distributions of the same import names, `onedl-mmengine` and `mmengine` and so on.
+Nothing here imports them before they are needed, so that a missing one can be explained.
 """
 
 import io
@@ -37,13 +37,15 @@ def import_mmseg() -> None:
         MissingStackError: It, mmengine or mmcv is not installed.
     """
     require_stack()
-    # mmcv without compiled ops says so at every import; nothing of ours needs those ops.
-    warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformableAttention``')
     output = io.StringIO()
-    with redirect_stdout(output):
-        from mmseg.utils import register_all_modules
+    try:
+        with redirect_stdout(output), warnings.catch_warnings():
+            # mmcv without compiled ops says so at its import; nothing of ours needs those ops.
+            warnings.filterwarnings('ignore', message='Fail to import ``MultiScaleDeformable')
+            from mmseg.utils import register_all_modules
 
-        register_all_modules(init_default_scope=False)
-    for line in output.getvalue().splitlines():
-        if line != _NOISE:
-            print(line)
+            register_all_modules(init_default_scope=False)
+    finally:
+        for line in output.getvalue().splitlines():
+            if line != _NOISE:
+                print(line)

@@ -49,14 +49,14 @@ def explain_settings() -> Iterator[None]:
         raise
 
 
-def is_refusal(error: Exception) -> bool:
+def is_refusal(error: Exception, own_frames: int = 2) -> bool:
     """True where a library raised ``error`` on purpose, and no code of the user took part.
 
     On purpose: by a statement ``raise`` or ``assert``, or because a call does not have the
-    arguments that it is given. The error that it was raised from is looked at as well. The frames
-    of `explain_settings` and of its block do not count.
+    arguments that it is given. The error that it was raised from is looked at as well. The first
+    ``own_frames`` do not count: those of `explain_settings` and of its block.
     """
-    frames = list(_frames(error.__traceback__))[2:]
+    frames = list(_frames(error.__traceback__))[own_frames:]
     earlier = error.__cause__ or error.__context__
     behind = [] if earlier is None else list(_frames(earlier.__traceback__))
     if not frames or any(_package(trace) not in _LIBRARIES for trace in [*frames, *behind]):
@@ -68,6 +68,19 @@ def is_refusal(error: Exception) -> bool:
     if isinstance(error, TypeError) and _BINDING.search(str(error)):
         return True
     return line.startswith('raise ')
+
+
+def passes_modules_of_the_user(error: BaseException) -> bool:
+    """True where a module that is none of the libraries took part; config files are no modules."""
+    return any(_package(trace) not in {*_LIBRARIES, ''} for trace in _frames(error.__traceback__))
+
+
+def place_in_config(error: BaseException) -> str:
+    """` (file, line 3)` of the config file that raised ``error``, or nothing."""
+    traces = [trace for trace in _frames(error.__traceback__) if not _package(trace)]
+    if not traces:
+        return ''
+    return f' ({traces[-1].tb_frame.f_code.co_filename}, line {traces[-1].tb_lineno})'
 
 
 def first_line(error: BaseException) -> str:
@@ -90,4 +103,4 @@ def _frames(trace: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def _package(trace: TracebackType) -> str:
-    return trace.tb_frame.f_globals.get('__name__', '').partition('.')[0]
+    return (trace.tb_frame.f_globals.get('__name__') or '').partition('.')[0]

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 REPO = Path(__file__).resolve().parents[1]
+_CAMVID = Path(os.environ.get('MMATTN_SHARED') or REPO.parent / 'shared') / 'camvid'
 
 
 @pytest.fixture(scope='session')
@@ -25,15 +26,21 @@ def scenes_dir(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
+def street_dir(request) -> Path:
+    """CamVid where it is, else made scenes in its layout."""
+    name = 'camvid_dir' if _CAMVID.is_dir() else 'scenes_dir'
+    return request.getfixturevalue(name)
+
+
+@pytest.fixture(scope='session')
 def camvid_dir() -> Path:
     """CamVid as images/{train,val}/*.jpg and labels/{train,val}/*.png, void 255.
 
     Only for what is said of CamVid itself; where any picture serves, take ``scenes_dir``.
     """
-    folder = Path(os.environ.get('MMATTN_SHARED') or REPO.parent / 'shared') / 'camvid'
-    if not folder.is_dir():
+    if not _CAMVID.is_dir():
         pytest.skip(
-            f'CamVid is not at {folder}; its terms keep it out of the repository '
+            f'CamVid is not at {_CAMVID}; its terms keep it out of the repository '
             '(MMATTN_SHARED names the folder that holds camvid/)'
         )
-    return folder
+    return _CAMVID

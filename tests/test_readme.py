@@ -51,7 +51,8 @@ def test_commands_use_targets_and_options_that_exist():
 
 
 @pytest.mark.parametrize('name', WRITTEN)
-def test_configs_to_write_build(name):
+def test_configs_to_write_build(name, monkeypatch):
+    monkeypatch.setenv('MMATTN_DATA', '/datasets')
     base = WRITTEN[name]
     (text,) = (block for block in blocks('python') if f"_base_ = './{base}'" in block)
     folder = (REPO / name).parent
@@ -63,7 +64,7 @@ def test_configs_to_write_build(name):
     if 'mydata' in name:
         assert model.decode_head.conv_seg.out_channels == 3
         assert cfg.train_dataloader.dataset.type == 'BaseSegDataset'
-        assert cfg.test_dataloader.dataset.data_root == 'data/mydata'
+        assert cfg.test_dataloader.dataset.data_root == '/datasets/mydata'
         assert cfg.val_dataloader.dataset.data_prefix.img_path == 'images/val'
     elif 'recurrence3' in name:
         assert model.decode_head.cca.recurrence == 3

@@ -1,6 +1,5 @@
 """mmengine's runner, with a log for people, and without traces of other runs in the process."""
 
-import logging
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -14,25 +13,10 @@ from mmengine.runner import BaseLoop
 from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
 
-from mmattn.engine import checkpoints
+from mmattn.engine import checkpoints, screen
 from mmattn.engine.train_loop import resumable
 from mmattn.errors import explain_settings
 
-# How the messages begin that nobody at the screen needs; the log file has them.
-_FOR_THE_FILE = (
-    '\n-----',  # the environment
-    'Config:\n',
-    'Hooks will be executed',
-    'Using env variable',
-    'Distributed training is not used',
-    'The prefix is not set in metric',
-    '"FileClient" will be deprecated',
-    '"HardDiskBackend" is the alias',
-    'Checkpoints will be saved to',
-    'Load checkpoint from',
-    'Exp name: ',
-    'per class results:',
-)
 _POINTLESS_WARNINGS = ('Default ``avg_non_ignore`` is False', 'The draw is False')
 
 
@@ -48,7 +32,7 @@ class Runner(mmengine.runner.Runner):
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)
         if not self.cfg.get('verbose'):
-            make_readable(logger)
+            screen.make_readable(logger)
         return logger
 
     def introduce(self, summary: str) -> None:
@@ -82,23 +66,6 @@ class Runner(mmengine.runner.Runner):
             return super().build_param_scheduler(*args, **kwargs)
 
 
-def screen_handlers(logger: logging.Logger) -> list[logging.StreamHandler]:
-    """The handlers of a logger that print."""
-    return [handler for handler in logger.handlers if type(handler) is logging.StreamHandler]
-
-
-def make_readable(logger: MMLogger) -> None:
-    """Let the screen have the time and the message, and leave long tables to the log file."""
-    for handler in screen_handlers(logger):
-        handler.addFilter(_is_for_people)
-        handler.formatter.info_format = '%(asctime)s  %(message)s'
-        handler.formatter.datefmt = '%H:%M:%S'
-
-
-def _is_for_people(record: logging.LogRecord) -> bool:
-    return not record.getMessage().startswith(_FOR_THE_FILE)
-
-
 @contextmanager
 def separate_run() -> Iterator[None]:
     """A run that meets nothing of the runs before it in this process, and leaves nothing behind.
@@ -117,9 +84,10 @@ def separate_run() -> Iterator[None]:
         with warnings.catch_warnings():
             for message in _POINTLESS_WARNINGS:
                 warnings.filterwarnings('ignore', message=message)
-            make_readable(MMLogger.get_instance('mmengine'))  # until the run has its own
+            screen.make_readable(MMLogger.get_instance('mmengine'))  # until the run has its own
             yield
     finally:
+        screen.put_back()
         for logger in MMLogger._instance_dict.values():
             for handler in logger.handlers:
                 handler.close()

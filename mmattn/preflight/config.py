@@ -15,7 +15,14 @@ from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
 
 import mmattn
-from mmattn.errors import UserError, explain_settings, first_line
+from mmattn.errors import (
+    UserError,
+    add_hint,
+    explain_settings,
+    first_line,
+    passes_modules_of_the_user,
+    place_in_config,
+)
 
 _PACKAGE = Path(mmattn.__file__).resolve().parent
 # Beside the package in a checkout, inside it (as in other OpenMMLab packages) when installed.
@@ -46,7 +53,11 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
     try:
         cfg = Config.fromfile(file, import_custom_modules=False)
     except Exception as error:  # a config is code: anything can happen in it
-        raise UserError(f'config {path} cannot be read: {first_line(error)}') from error
+        if passes_modules_of_the_user(error):
+            add_hint(error, f'hint: this happened while the config {path} was read')
+            raise
+        where = place_in_config(error)
+        raise UserError(f'config {path} cannot be read{where}: {first_line(error)}') from error
     if cfg_options:
         _merge(cfg, cfg_options)
     if cfg.get('custom_imports'):

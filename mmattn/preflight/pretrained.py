@@ -19,7 +19,7 @@ Shapes = dict[str, tuple[int, ...]]
 
 
 def fetch_pretrained(cfg: Config, shapes: Shapes) -> list[str]:
-    """Download (or find) the pretrained weights of a model, before data is looked at.
+    """Download (or find) the pretrained weights of a model; last of what is looked at.
 
     Args:
         cfg: The config.

@@ -47,8 +47,10 @@ def test_bad_arguments(run, tmp_path, arguments, options, message):
     assert_refused(result, message)
 
 
-def test_missing_data(run, tmp_path):
-    result = run('train.py', CONFIG, '--work-dir', tmp_path / 'new', MMATTN_DATA=str(tmp_path))
+def test_missing_data_is_told_before_weights_are_fetched(run, tmp_path):
+    call = ('train.py', CONFIG, '--work-dir', tmp_path / 'new')
+    options = ('model.pretrained=http://127.0.0.1:9/weights.pth',)
+    result = run(*call, options=options, MMATTN_DATA=str(tmp_path))
     assert_refused(result, str(tmp_path / 'toy'))
 
 

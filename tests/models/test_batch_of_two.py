@@ -95,7 +95,7 @@ def segmentor(parts: dict) -> nn.Module:
 
 
 def crops(folder: Path, generator: random.Random) -> dict:
-    """Two random crops of CamVid."""
+    """Two random crops of street scenes."""
     images, samples = [], []
     for path in generator.sample(sorted((folder / 'images/train').glob('*.jpg')), 2):
         image = np.array(Image.open(path))
@@ -114,13 +114,13 @@ def gradient_norm(model: nn.Module) -> Tensor:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('name', MECHANISMS)
-def test_twenty_steps_with_two_images_stay_finite(name, camvid_dir):
+def test_twenty_steps_with_two_images_stay_finite(name, street_dir):
     model, generator = segmentor(everywhere(name)), random.Random(0)
     copies = [m for m in model.modules() if isinstance(m, MECHANISMS[name].module)]
     assert len(copies) >= 16
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, weight_decay=0.0005)
     for step in range(STEPS):
-        batch = model.data_preprocessor(crops(camvid_dir, generator), training=True)
+        batch = model.data_preprocessor(crops(street_dir, generator), training=True)
         losses = model.loss(batch['inputs'], batch['data_samples'])
         loss = sum(value for key, value in losses.items() if 'loss' in key)
         optimizer.zero_grad()

@@ -80,13 +80,14 @@ def test_fusions_of_a_pyramid(name):
 @pytest.mark.parametrize(
     ('path', 'options'),
     [
-        ('plugins/fcn-cbam_r50-d8_4xb2-80k_cityscapes-512x1024.py', dict(fusion=dict(type='AFF'))),
-        ('plugins/danet-cbam_r50-d8_4xb2-80k_cityscapes-512x1024.py', {}),
+        ('plugins/fcn-se_r50-d8_4xb2-80k_cityscapes-512x1024.py', dict(fusion=dict(type='AFF'))),
+        ('plugins/danet-se_r50-d8_4xb2-80k_cityscapes-512x1024.py', {}),
     ],
 )
 def test_models_for_several_processes_have_synchronised_norms_only(path, options):
     model = Config.fromfile(REPO / 'configs' / path).model
     model.backbone.update(options)
+    model.backbone.plugins[0].cfg.type = 'CBAM'
     assert batch_norms(build(model)) == {nn.SyncBatchNorm}
 
 

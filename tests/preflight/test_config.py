@@ -1,5 +1,6 @@
 """Configs are read, and what is wrong with them is told with its place and its remedy."""
 
+import re
 import traceback
 from pathlib import Path
 
@@ -45,7 +46,7 @@ def test_a_config_that_is_not_there_gets_the_nearest_names():
     [
         ('model = dict(', 'SyntaxError'),
         ("_base_ = './none.py'", 'none.py'),
-        ('model = dict(depth=undefined)', "name 'undefined' is not defined"),
+        ('\n\nmodel = dict(depth=undefined)', r"mine.py, line 3\): .*'undefined' is not defined"),
     ],
 )
 def test_a_config_that_cannot_be_read_says_why(config, text, reason):
@@ -53,7 +54,7 @@ def test_a_config_that_cannot_be_read_says_why(config, text, reason):
     with pytest.raises(UserError, match='cannot be read') as error:
         load_config(path)
     assert str(path) in str(error.value)
-    assert reason in str(error.value)
+    assert re.search(reason, str(error.value))
 
 
 def test_modules_of_the_user_may_be_named_by_an_option(config, tmp_path, monkeypatch):

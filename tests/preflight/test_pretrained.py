@@ -1,4 +1,4 @@
-"""Pretrained weights are fetched first, or the way around them is named."""
+"""Pretrained weights are fetched, or the way around them is named."""
 
 import pytest
 import torch

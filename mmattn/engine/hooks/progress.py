@@ -1,6 +1,5 @@
 """A live bar where someone watches."""
 
-import atexit
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from mmengine.runner import Runner
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mmattn.engine.runner import screen_handlers
+from mmattn.engine import screen
 
 
 @HOOKS.register_module()
@@ -46,8 +45,8 @@ class ProgressHook(Hook):
         )
         self.bar.start()  # replaces sys.stdout by one that prints above the bar
         # A run that fails never reaches after_run, and the bar hides the cursor while it lives.
-        atexit.register(self.bar.stop)
-        for handler in screen_handlers(runner.logger):
+        screen.when_over(self.bar.stop)
+        for handler in screen.handlers(runner.logger):
             handler.setStream(sys.stdout)
             handler.addFilter(_not_progress)
 
@@ -55,7 +54,7 @@ class ProgressHook(Hook):
         if self.bar is None:
             return
         self.bar.stop()
-        for handler in screen_handlers(runner.logger):
+        for handler in screen.handlers(runner.logger):
             handler.setStream(sys.stdout)
             handler.removeFilter(_not_progress)
         self.bar = None

@@ -21,9 +21,9 @@ class AttnResNet(ResNet):
 
     The second plugin at a position sees the output of the first. A mechanism keeps the
     initialisation of its source (with zeros where that has them), and takes the ``norm_cfg`` of the
-    backbone unless its own config names one. Without plugins, outputs and
-    state dict are mmseg's; with them, the state dict has theirs besides, under the names that
-    mmseg's ResNet gives them, so that published weights load.
+    backbone unless its own config names one. Without plugins, outputs and state dict
+    are mmseg's; with them, the state dict has theirs besides, under the names that mmseg's ResNet
+    gives them, so that published weights load.
 
     Args:
         plugins: Dicts of ``cfg`` (of a registered module, and ``postfix`` where several of one type

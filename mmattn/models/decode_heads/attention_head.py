@@ -15,7 +15,7 @@ class AttentionHead(ContextFCNHead):
     """An FCN head with attention between its two convolutions: one registered mechanism or a chain.
 
     With ``concat_input=False`` and PositionAttention or ChannelAttention this is one branch of
-    DANet; with CrissCross or GlobalContext it is CCNetHead or GCNetHead.
+    DANet; with CrissCross (``recurrence=2``) or GlobalContext it is CCNetHead or GCNetHead.
 
     Args:
         attention: Config of the mechanism, ``dict(type='CBAM', reduction=8)``; its in_channels are

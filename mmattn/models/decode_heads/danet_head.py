@@ -13,8 +13,8 @@ from mmattn.models.decode_heads.layers import conv3x3, drop
 class DANetHead(BaseDecodeHead):
     """Position and channel attention side by side; their sum is classified, and each branch too.
 
-    Three outputs are supervised; the fused one is the prediction. Loads
-    state dicts of mmseg's DAHead, whose constructor arguments it has.
+    Three outputs are supervised; the fused one is the prediction. Loads state dicts of mmseg's
+    DAHead, whose constructor arguments it has.
 
     Args:
         pam_channels: Channels of query and key of the position attention.

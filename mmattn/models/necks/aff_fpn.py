@@ -1,6 +1,7 @@
 """Feature pyramid with attentional feature fusion (https://arxiv.org/abs/2009.14082)."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from mmseg.models.necks import FPN
 from mmseg.registry import MODELS
@@ -18,7 +19,7 @@ class AFFFPN(FPN):
     """mmseg's FPN whose top-down addition is a fusion by attention (the paper's long skips).
 
     Each level is fused with the next one above, resized to it: x and y of `AFF`. Its state dict is
-    the FPN's plus ``fusions``; the FPN's initialisation covers both.
+    the FPN's plus ``fusions``, which keep the initial values of their source.
 
     Args:
         in_channels: Channels of each level of the backbone.
@@ -49,10 +50,14 @@ class AFFFPN(FPN):
             raise UserError(
                 f'AFFFPN has no extra levels: num_outs must be {levels}, got {num_outs}'
             )
-        self.fusions = nn.ModuleList(
-            build_mechanism('fusion', fusion, norm_cfg, in_channels=out_channels)[1]
-            for _ in range(levels - 1)
-        )
+        self._build = partial(build_mechanism, 'fusion', fusion, norm_cfg, in_channels=out_channels)
+        self.fusions = nn.ModuleList(self._build()[1] for _ in range(levels - 1))
+
+    def init_weights(self) -> None:
+        """As of mmseg's FPN, which would draw the convolutions of the fusions anew."""
+        super().init_weights()
+        for fusion in self.fusions:
+            fusion.load_state_dict(self._build()[1].state_dict())
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Feature maps (B, C_i, H_i, W_i) -> (B, out_channels, H_i, W_i) of the levels used."""
