@@ -10,6 +10,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmattn.errors import UserError
 from mmattn.preflight.config import num_classes
+from mmattn.preflight.finite import refuse_non_finite
 
 # Needed to go on training; best_*.pth and published weights hold neither.
 TRAINING_STATE = ('optimizer', 'message_hub')
@@ -57,6 +58,7 @@ def check_checkpoint(
     """
     checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
     weights = _weights(path, checkpoint)
+    refuse_non_finite(path, weights)
     if resume and any(key not in checkpoint for key in TRAINING_STATE):
         raise UserError(
             f'checkpoint {path} cannot be resumed: it holds weights only, not the state of the '
