@@ -4,7 +4,7 @@ import logging
 import warnings
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import mmengine.runner
@@ -14,6 +14,7 @@ from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
 
 from mmattn.engine import checkpoints
+from mmattn.engine.processes import together
 from mmattn.errors import explain_settings
 
 # How the messages begin that nobody at the screen needs; the log file has them.
@@ -90,11 +91,12 @@ def _is_for_people(record: logging.LogRecord) -> bool:
 
 
 @contextmanager
-def separate_run() -> Iterator[None]:
+def separate_run() -> Iterator[ExitStack]:
     """A run that meets nothing of the runs before it in this process, and leaves nothing behind.
 
     mmengine finds loggers, message hubs and visualizers by name: without this a second run writes
-    its scalars into the files of the first. What determinism switches is put back as well.
+    its scalars into the files of the first. What determinism switches is put back as well. Several
+    processes of a run leave it together. What is entered into the stack ends with the run.
     """
     checkpoints.install()
     kinds = [MMLogger, MessageHub, *_with_subclasses(Visualizer)]
@@ -108,7 +110,8 @@ def separate_run() -> Iterator[None]:
             for message in _POINTLESS_WARNINGS:
                 warnings.filterwarnings('ignore', message=message)
             make_readable(MMLogger.get_instance('mmengine'))  # until the run has its own
-            yield
+            with together(), ExitStack() as run:
+                yield run
     finally:
         for logger in MMLogger._instance_dict.values():
             for handler in logger.handlers:
