@@ -26,7 +26,6 @@ class StopRequest:
         self.received: int | None = None
         self.deferred = False
         self._pid = os.getpid()
-        self._several = int(os.environ.get('WORLD_SIZE', '1')) > 1
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         if os.getpid() != self._pid:  # a forked worker: it ends with its parent
@@ -38,7 +37,7 @@ class StopRequest:
         self.received = self.received or number
         if not self.deferred:
             self.leave('ended')
-        if again and number == signal.SIGINT and not self._several:
+        if again and number == signal.SIGINT and os.environ.get('WORLD_SIZE', '1') == '1':
             self.leave('ended at once')
         if not again:
             _say(f'{self.name}: saving a checkpoint after this iteration')
@@ -80,6 +79,22 @@ def stop_signals() -> Iterator[StopRequest]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def outlive_signals() -> None:
+    """Have a worker of a data loader end by its parent alone, not by a signal to all processes.
+
+    A terminal, and Slurm, signal workers too; without them the parent could not end in order.
+    """
+    if hasattr(signal, 'sigwaitinfo'):
+        signal.pthread_sigmask(signal.SIG_BLOCK, EXIT_CODES)
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    while signal.sigwaitinfo(EXIT_CODES).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def _say(text: str) -> None:

@@ -3,8 +3,9 @@
 import logging
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import mmengine.runner
@@ -12,10 +13,12 @@ import torch
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
+from torch.utils.data import DataLoader
 
 from mmattn.engine import checkpoints
 from mmattn.engine.processes import together
 from mmattn.errors import explain_settings
+from mmattn.signals import outlive_signals
 
 # How the messages begin that nobody at the screen needs; the log file has them.
 _FOR_THE_FILE = (
@@ -59,6 +62,12 @@ class Runner(mmengine.runner.Runner):
             self.logger.info(line)
         self.logger.info(f'log: {self.logger.log_file} (with config, environment and hooks)')
 
+    @staticmethod
+    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
+        loader = mmengine.runner.Runner.build_dataloader(*args, **kwargs)
+        loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
+        return loader
+
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
         checkpoint = super().load_checkpoint(*args, **kwargs)
         checkpoint.get('meta', {}).pop('config', None)
@@ -71,6 +80,12 @@ class Runner(mmengine.runner.Runner):
     def build_param_scheduler(self, *args: Any, **kwargs: Any) -> Any:
         with explain_settings():
             return super().build_param_scheduler(*args, **kwargs)
+
+
+def _start_worker(start: Callable[[int], None] | None, number: int) -> None:
+    outlive_signals()
+    if start is not None:
+        start(number)
 
 
 def screen_handlers(logger: logging.Logger) -> list[logging.StreamHandler]:

@@ -28,7 +28,12 @@ class Started:
         self.log = log
         with log.open('w') as output:
             self.process = subprocess.Popen(
-                call, cwd=REPO, env=environment, stdout=output, stderr=output
+                call,
+                cwd=REPO,
+                env=environment,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
             )
 
     @property
@@ -70,9 +75,9 @@ def start(command, environment, tmp_path):
     ids=['SIGTERM', 'SIGHUP', 'SIGINT'],
 )
 def test_a_signal_saves_the_iteration_in_flight(start, run, tmp_path, number, code):
-    training = start(*ENDLESS)
+    training = start(*ENDLESS, 'train_dataloader.num_workers=1')
     training.wait_for(r'Iter\(train\) \[ *2/')
-    training.process.send_signal(number)
+    os.killpg(training.process.pid, number)  # the worker too, as a terminal and Slurm do
     assert training.process.wait(timeout=60) == code
     name = signal.Signals(number).name
     iteration = int(re.search(rf'{name}: ended after iteration (\d+)', training.text)[1])
