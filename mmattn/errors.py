@@ -24,6 +24,14 @@ class UserError(ValueError):
     """
 
 
+class DivergedError(RuntimeError):
+    """A training whose loss, gradients or weights are no numbers any more.
+
+    The message names the iteration, the files of its batch and the checkpoint to go back to. The
+    commands print it without a traceback and exit with code 3.
+    """
+
+
 def add_hint(error: BaseException, hint: str) -> None:
     """Have ``hint`` printed after the traceback of ``error`` (by Python itself from 3.11 on)."""
     notes = getattr(error, '__notes__', [])

@@ -1,6 +1,8 @@
 """The second step of a run: what the caller asks for goes into the config."""
 
 import os
+from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import torch
@@ -10,10 +12,13 @@ from mmengine.device import get_device
 from mmattn.errors import UserError
 from mmattn.files import check_writable
 from mmattn.preflight.checkpoint import latest_checkpoint, run_checkpoints
+from mmattn.preflight.data_sets import inner_configs
 from mmattn.preflight.pretrained import drop_pretrained
 
 RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 STARTED_BY = {'pytorch': 'torchrun --nproc_per_node N', 'slurm': 'srun', 'mpi': 'mpirun'}
+
+TIMEOUT = 600  # seconds; torch's own is 10 minutes with NCCL and 30 with gloo
 
 
 def is_first_process(launcher: str) -> bool:
@@ -32,7 +37,8 @@ def on_cpu() -> bool:
 def set_launcher(cfg: Config, launcher: str) -> None:
     """Make a config run in the processes that the launcher has started.
 
-    On CPUs they talk by gloo; mmengine's own set-up is for GPUs.
+    On CPUs they talk by gloo; mmengine's own set-up is for GPUs. A process that waits for others
+    longer than `env_cfg.dist_cfg.timeout` (seconds) ends with an error.
 
     Raises:
         UserError: They were not started by that launcher, or the launcher needs GPUs.
@@ -45,12 +51,14 @@ def set_launcher(cfg: Config, launcher: str) -> None:
             f'--launcher {launcher} finds no {RANKS[launcher]} in the environment: start the tool '
             f'by {STARTED_BY[launcher]}, or leave --launcher out for one process'
         )
+    timeout = ((cfg.get('env_cfg') or {}).get('dist_cfg') or {}).get('timeout', TIMEOUT)
+    cfg.merge_from_dict({'env_cfg.dist_cfg.timeout': timeout})
     if not on_cpu():
         return
     if launcher != 'pytorch':
         raise UserError(f'--launcher {launcher} needs GPUs; on CPUs use torchrun and pytorch')
     if not torch.distributed.is_initialized():
-        torch.distributed.init_process_group('gloo')
+        torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=timeout))
     wrapper = {'find_unused_parameters': cfg.get('find_unused_parameters', False)}
     wrapper |= {'broadcast_buffers': False, **(cfg.get('model_wrapper_cfg') or {})}
     if wrapper.get('type') in (None, 'MMDistributedDataParallel'):
@@ -92,7 +100,7 @@ def set_resume(cfg: Config, folder: Path, resume: str | Path | bool | None) -> P
         drop_pretrained(cfg)
         cfg.load_from = str(checkpoint)
         return checkpoint
-    if run_checkpoints(folder) and is_first_process(cfg.launcher):
+    if (run_checkpoints(folder) or [*folder.glob('best_*.pth')]) and is_first_process(cfg.launcher):
         raise UserError(
             f'{folder} holds the checkpoints of an earlier run, which a new one would overwrite: '
             'go on with it (--resume), name another folder (--work-dir), or remove it'
@@ -125,6 +133,30 @@ def use_amp(cfg: Config, cpu: bool) -> None:
             wrapper.pop(scaling, None)
     elif kind == 'OptimWrapper':
         wrapper.type = 'AmpOptimWrapper'
+
+
+def check_picture_folders(cfg: Config, out: str | Path | None, show_dir: str | Path | None) -> None:
+    """Raise UserError where predictions or pictures would replace others, or the data itself."""
+    if out and show_dir and Path(out).resolve() == Path(show_dir).resolve():
+        raise UserError(
+            f'--out and --show-dir are both {out}, where pictures would replace predictions of the '
+            'same name: name two folders'
+        )
+    for option, folder in (('--out', out), ('--show-dir', show_dir)):
+        for data in _data_folders(cfg) if folder else ():
+            if Path(folder).resolve().is_relative_to(data):
+                raise UserError(
+                    f'{option} {folder} lies in the test data ({data}), whose files it would '
+                    'replace or add to: name another folder'
+                )
+
+
+def _data_folders(cfg: Config) -> Iterator[Path]:
+    """The folders of the images and labels that are tested on."""
+    for _, dataset in inner_configs(cfg.test_dataloader.dataset, 'test_dataloader.dataset'):
+        for prefix in (dataset.get('data_prefix') or {}).values():
+            if isinstance(prefix, str):
+                yield Path(dataset.get('data_root') or '', prefix).resolve()
 
 
 def use_tta(cfg: Config) -> None:

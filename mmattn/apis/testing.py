@@ -64,6 +64,7 @@ def test(
                 'the test images have no labels, so there is nothing to measure: name a folder for '
                 'predictions (--out) or pictures (--show-dir)'
             )
+        options.check_picture_folders(cfg, out, show_dir)
         hooks = [SavePredictionsHook(out)] if out else []
         hooks += [PredictionPanelHook(show_dir)] if show_dir else []
 

@@ -11,10 +11,13 @@ from mmengine.config import Config
 
 from mmattn.apis import options
 from mmattn.engine.hooks.curve import curve_path, scalar_files
+from mmattn.engine.lock import sole_run
+from mmattn.engine.protection import protect
 from mmattn.engine.runner import Runner, separate_run
 from mmattn.errors import UserError, add_hint, explain_settings
 from mmattn.preflight.config import heads_of, load_config, require_keys
 from mmattn.preflight.run import look_at
+from mmattn.signals import stop_signals
 from mmattn.visualization.curves import read_curves
 
 
@@ -86,9 +89,11 @@ def train(
         check_data: how the data sets are checked first: sample, full or off.
         verbose: print all of mmengine's log, which else goes to the log file.
 
-    Raises UserError for whatever can be known to be wrong before the first iteration.
+    Raises UserError for whatever can be known to be wrong before the first iteration, and
+    DivergedError where the loss is not finite any more. SIGTERM and SIGHUP save a checkpoint and
+    raise SystemExit(75); SIGINT saves one and raises KeyboardInterrupt.
     """
-    with separate_run():
+    with separate_run() as run, stop_signals() as stop_request:
         cfg = load_config(config, cfg_options)
         require_keys(cfg, config, 'model', 'train_dataloader', 'optim_wrapper', 'train_cfg')
 
@@ -107,11 +112,13 @@ def train(
             summary = look_at(
                 cfg, loaders, data=check_data, checkpoint=checkpoint, resume=cfg.resume
             )
+            run.enter_context(sole_run(folder))
 
         with explain_settings():
             runner = Runner.from_cfg(cfg)
             runner.train_loop, runner.val_loop  # noqa: B018  built here, to explain their errors
         runner.introduce(summary)
+        protect(runner, stop_request)
 
         with _explain_labels(cfg.model):
             runner.train()

@@ -11,28 +11,36 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from mmattn import __version__
-from mmattn.errors import UserError
+from mmattn.errors import DivergedError, UserError
 from mmattn.files import is_disk_full
 
+EXIT_CODES = (
+    'exit codes: 0 done; 1 an error in code, or of the machine; 2 a mistake in the arguments, the '
+    'config or the data; 3 training diverged (NaN); 75 ended by SIGTERM or SIGHUP, with a '
+    'checkpoint: start again with --resume; 130 ended by Ctrl+C, likewise'
+)
 # command: its module in this package
 COMMANDS = {'train': 'train', 'test': 'test', 'prepare': 'prepare', 'zoo': 'zoo'}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """`mmattn COMMAND ...`."""
-    parser = argparse.ArgumentParser(prog='mmattn', description='Attention for MMSegmentation.')
+    parser = argparse.ArgumentParser(
+        prog='mmattn', description='Attention for MMSegmentation.', epilog=EXIT_CODES
+    )
     parser.add_argument('--version', action='version', version=f'mmattn {__version__}')
     subparsers = parser.add_subparsers(dest='command', required=True, metavar='COMMAND')
     for name in COMMANDS:
         module = _module(name)
-        command = subparsers.add_parser(name, help=_summary(module), description=_summary(module))
+        summary = _summary(module)
+        command = subparsers.add_parser(name, help=summary, description=summary, epilog=EXIT_CODES)
         module.add_arguments(command)
     _run(parser, argv)
 
 
 def run_tool(command: str) -> None:
     """A script of `tools/`: the arguments of one command, without its name."""
-    parser = argparse.ArgumentParser(description=_summary(_module(command)))
+    parser = argparse.ArgumentParser(description=_summary(_module(command)), epilog=EXIT_CODES)
     _module(command).add_arguments(parser)
     parser.set_defaults(command=command)
     _run(parser)
@@ -55,6 +63,9 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> 
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
+    except DivergedError as error:
+        print(f'error: {error}', file=sys.stderr)
+        sys.exit(3)
     except KeyboardInterrupt:
         print('interrupted; a training goes on with --resume', file=sys.stderr)
         sys.exit(130)
@@ -62,7 +73,8 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> 
         if is_disk_full(error):
             print(f'error: the disk is full: {error.strerror or error}', file=sys.stderr)
             sys.exit(1)
-        traceback.print_exc()
-        if sys.version_info < (3, 11):  # which does not print the hints of an error itself
-            print('\n'.join(getattr(error, '__notes__', ())), file=sys.stderr)
+        if sys.version_info >= (3, 11):
+            raise
+        traceback.print_exc()  # older ones do not print the hints of an error themselves
+        print('\n'.join(getattr(error, '__notes__', ())), file=sys.stderr)
         sys.exit(1)

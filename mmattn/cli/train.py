@@ -3,6 +3,7 @@
 import argparse
 
 from mmattn.cli.arguments import add_run_arguments
+from mmattn.signals import stop_signals
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    from mmattn.apis import train
-    from mmattn.apis.options import is_first_process
+    with stop_signals():  # while it imports, and while it prints; training has its own
+        from mmattn.apis import train
+        from mmattn.apis.options import is_first_process
 
-    result = train(**vars(args))
-    if is_first_process(args.launcher):
-        print(result)
+        result = train(**vars(args))
+        if is_first_process(args.launcher):
+            print(result)

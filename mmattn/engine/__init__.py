@@ -8,6 +8,7 @@ from mmattn.engine.cpu import AutocastOptimWrapper, CPUDistributedDataParallel  
 from mmattn.engine.hooks import (  # noqa: E402
     ChannelsLastHook,
     CurveHook,
+    NonFiniteHook,
     PredictionPanelHook,
     ProgressHook,
     SafeCheckpointHook,
@@ -21,6 +22,7 @@ __all__ = [
     'CPUDistributedDataParallel',
     'ChannelsLastHook',
     'CurveHook',
+    'NonFiniteHook',
     'PredictionPanelHook',
     'ProgressHook',
     'ResumableTrainLoop',

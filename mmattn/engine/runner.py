@@ -2,8 +2,9 @@
 
 import warnings
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import Any
 
 import mmengine.runner
@@ -12,10 +13,13 @@ from mmengine.logging import MessageHub, MMLogger
 from mmengine.runner import BaseLoop
 from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
+from torch.utils.data import DataLoader
 
 from mmattn.engine import checkpoints, screen
+from mmattn.engine.processes import together
 from mmattn.engine.train_loop import resumable
 from mmattn.errors import explain_settings
+from mmattn.signals import outlive_signals
 
 _POINTLESS_WARNINGS = ('Default ``avg_non_ignore`` is False', 'The draw is False')
 
@@ -45,6 +49,12 @@ class Runner(mmengine.runner.Runner):
             self.logger.info(line)
         self.logger.info(f'log: {self.logger.log_file} (with config, environment and hooks)')
 
+    @staticmethod
+    def build_dataloader(*args: Any, **kwargs: Any) -> DataLoader:
+        loader = mmengine.runner.Runner.build_dataloader(*args, **kwargs)
+        loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
+        return loader
+
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
         checkpoint = super().load_checkpoint(*args, **kwargs)
         checkpoint.get('meta', {}).pop('config', None)
@@ -66,12 +76,19 @@ class Runner(mmengine.runner.Runner):
             return super().build_param_scheduler(*args, **kwargs)
 
 
+def _start_worker(start: Callable[[int], None] | None, number: int) -> None:
+    outlive_signals()
+    if start is not None:
+        start(number)
+
+
 @contextmanager
-def separate_run() -> Iterator[None]:
+def separate_run() -> Iterator[ExitStack]:
     """A run that meets nothing of the runs before it in this process, and leaves nothing behind.
 
     mmengine finds loggers, message hubs and visualizers by name: without this a second run writes
-    its scalars into the files of the first. What determinism switches is put back as well.
+    its scalars into the files of the first. What determinism switches is put back as well. Several
+    processes of a run leave it together. What is entered into the stack ends with the run.
     """
     checkpoints.install()
     kinds = [MMLogger, MessageHub, *_with_subclasses(Visualizer)]
@@ -85,7 +102,8 @@ def separate_run() -> Iterator[None]:
             for message in _POINTLESS_WARNINGS:
                 warnings.filterwarnings('ignore', message=message)
             screen.make_readable(MMLogger.get_instance('mmengine'))  # until the run has its own
-            yield
+            with together(), ExitStack() as run:
+                yield run
     finally:
         screen.put_back()
         for logger in MMLogger._instance_dict.values():

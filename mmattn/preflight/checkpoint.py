@@ -13,6 +13,7 @@ from mmengine.runner.checkpoint import CheckpointLoader
 from mmattn.engine.checkpoints import check_whole
 from mmattn.errors import UserError
 from mmattn.preflight.config import num_classes
+from mmattn.preflight.finite import refuse_non_finite
 from mmattn.preflight.pretrained import state_fit
 from mmattn.preflight.resume import changed_settings, check_training_state
 
@@ -84,6 +85,7 @@ def check_checkpoint(
     """
     checkpoint = CheckpointLoader.load_checkpoint(str(path), map_location='cpu', logger='silent')
     weights = _weights(path, checkpoint)
+    refuse_non_finite(path, weights)
     if resume:
         check_training_state(path, checkpoint, cfg)
     expected = _compared(shapes, resume)

@@ -2,6 +2,7 @@
 
 from mmattn.engine.hooks.channels_last import ChannelsLastHook
 from mmattn.engine.hooks.curve import CurveHook
+from mmattn.engine.hooks.non_finite import NonFiniteHook
 from mmattn.engine.hooks.prediction_panels import PredictionPanelHook
 from mmattn.engine.hooks.progress import ProgressHook
 from mmattn.engine.hooks.safe_checkpoint import SafeCheckpointHook
@@ -10,6 +11,7 @@ from mmattn.engine.hooks.save_predictions import SavePredictionsHook
 __all__ = [
     'ChannelsLastHook',
     'CurveHook',
+    'NonFiniteHook',
     'PredictionPanelHook',
     'ProgressHook',
     'SafeCheckpointHook',
