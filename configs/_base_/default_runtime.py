@@ -1,6 +1,7 @@
 default_scope = 'mmseg'
 custom_imports = dict(
-    imports=['mmattn.models', 'mmattn.datasets', 'mmattn.engine'], allow_failed_imports=False
+    imports=['mmattn.models', 'mmattn.datasets', 'mmattn.evaluation', 'mmattn.engine'],
+    allow_failed_imports=False,
 )
 env_cfg = dict(
     cudnn_benchmark=True,

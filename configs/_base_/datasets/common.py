@@ -21,5 +21,5 @@ val_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=False),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'])
+val_evaluator = dict(type='SegmentationMetric', iou_metrics=['mIoU'])
 test_evaluator = val_evaluator

@@ -1,0 +1,52 @@
+"""The command of docs/evaluation.md, as printed."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmseg.registry import MODELS
+from mmseg.utils import register_all_modules
+
+from mmattn.datasets import generate_toy_scenes
+
+REPO = Path(__file__).resolve().parents[2]
+(COMMAND,) = re.findall(r'```bash\n(.*?)\n```', (REPO / 'docs/evaluation.md').read_text(), re.S)
+
+
+@pytest.mark.e2e
+def test_command_writes_the_files_of_the_guide(tmp_path):
+    program, *arguments = shlex.split(COMMAND)
+    assert program == 'mmattn'
+    _, config, checkpoint, *_ = arguments
+    (file,) = REPO.glob(config)
+    register_all_modules(init_default_scope=True)
+    cfg = Config.fromfile(file)
+    cfg.model.pretrained = None
+    model = MODELS.build(cfg.model)
+    (tmp_path / checkpoint).parent.mkdir(parents=True)
+    torch.save({'state_dict': model.state_dict()}, tmp_path / checkpoint)
+    generate_toy_scenes(tmp_path / 'data/toy')
+    result = subprocess.run(
+        [sys.executable, '-c', 'from mmattn.cli import main; main()', *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=600,
+        env={**os.environ, 'MMATTN_DATA': str(tmp_path / 'data'), 'PYTHONPATH': str(REPO)},
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+    assert 'mBoundaryIoU' in result.stdout
+    (folder,) = tmp_path.glob(f'work_dirs/{Path(config).stem}/test/*/evaluation.json')
+    written = {path.name for path in folder.parent.glob('evaluation*')}
+    assert written == set(
+        re.findall(r'`(evaluation\S*)`', (REPO / 'docs/evaluation.md').read_text())
+    )
+    report = json.loads(folder.read_text())
+    assert report['images'] == 16 and report['intervals']['resamples'] == 1000
