@@ -9,9 +9,10 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from mmattn.engine.record import run_checkpoints
 from mmattn.errors import UserError
 from mmattn.files import check_writable
-from mmattn.preflight.checkpoint import latest_checkpoint, run_checkpoints
+from mmattn.preflight.checkpoint import latest_checkpoint
 from mmattn.preflight.data_sets import inner_configs
 from mmattn.preflight.pretrained import drop_pretrained
 

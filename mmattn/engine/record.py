@@ -7,6 +7,7 @@ without one is possible (a kill in between, or a file from elsewhere) and is rea
 import hashlib
 import json
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,16 @@ from mmattn.errors import UserError
 from mmattn.files import write_atomically
 
 _BLOCK = 1 << 20
+
+
+def run_checkpoints(work_dir: str | Path) -> list[Path]:
+    """The checkpoints that a run wrote at its intervals, oldest first."""
+    found = [
+        (int(match[1]), file)
+        for file in Path(work_dir).glob('*.pth')
+        if (match := re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', file.name))
+    ]
+    return [file for _, file in sorted(found)]
 
 
 def record_path(checkpoint: Path) -> Path:

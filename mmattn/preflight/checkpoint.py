@@ -11,9 +11,10 @@ from mmengine.logging import print_log
 from mmengine.runner.checkpoint import CheckpointLoader
 
 from mmattn.engine.checkpoints import check_whole
+from mmattn.engine.finite import refuse_non_finite
+from mmattn.engine.record import run_checkpoints
 from mmattn.errors import UserError
 from mmattn.preflight.config import num_classes
-from mmattn.preflight.finite import refuse_non_finite
 from mmattn.preflight.pretrained import state_fit
 from mmattn.preflight.resume import changed_settings, check_training_state
 
@@ -55,16 +56,6 @@ def _noted(work_dir: Path) -> Path | None:
         return work_dir / Path((work_dir / 'last_checkpoint').read_text().strip()).name
     except (OSError, ValueError):  # none, or damaged
         return None
-
-
-def run_checkpoints(work_dir: str | Path) -> list[Path]:
-    """The checkpoints that a run wrote at its intervals, oldest first."""
-    found = [
-        (int(match[1]), file)
-        for file in Path(work_dir).glob('*.pth')
-        if (match := re.fullmatch(r'(?:iter|epoch)_(\d+)\.pth', file.name))
-    ]
-    return [file for _, file in sorted(found)]
 
 
 def check_checkpoint(

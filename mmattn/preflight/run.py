@@ -34,7 +34,7 @@ def look_at(
     Raises:
         UserError: Whatever can be known to be wrong.
     """
-    summary = check_data(cfg, loaders, data)
+    summary = str(check_data(cfg, loaders, data))
     facts = look_at_model(cfg)
     if checkpoint is None:
         start = fetch_pretrained(cfg, facts.shapes)

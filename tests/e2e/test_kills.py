@@ -17,7 +17,7 @@ from mmengine.config import DictAction
 from mmattn.apis import train
 from mmattn.engine.checkpoints import safe_load
 from mmattn.engine.hooks.curve import scalar_files
-from mmattn.preflight.checkpoint import run_checkpoints
+from mmattn.engine.record import run_checkpoints
 from mmattn.visualization.curves import read_curves
 
 from .conftest import CONFIG, SMALL

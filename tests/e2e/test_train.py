@@ -13,7 +13,8 @@ import torch
 from mmengine.config import Config
 
 from mmattn.engine.checkpoints import safe_load
-from mmattn.preflight.checkpoint import latest_checkpoint, run_checkpoints
+from mmattn.engine.record import run_checkpoints
+from mmattn.preflight.checkpoint import latest_checkpoint
 
 from .conftest import CONFIG, REPO
 

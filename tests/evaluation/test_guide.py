@@ -21,6 +21,7 @@ REPO = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.e2e
+@pytest.mark.slow
 def test_command_writes_the_files_of_the_guide(tmp_path):
     program, *arguments = shlex.split(COMMAND)
     assert program == 'mmattn'

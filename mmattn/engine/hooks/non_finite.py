@@ -7,10 +7,10 @@ from mmengine.optim import OptimWrapperDict
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
+from mmattn.engine.finite import non_finite
+from mmattn.engine.record import run_checkpoints
 from mmattn.engine.step_guard import StepGuard
 from mmattn.errors import DivergedError
-from mmattn.preflight.checkpoint import run_checkpoints
-from mmattn.preflight.finite import non_finite
 
 REMEDY = 'lower the learning rate, or clip gradients (optim_wrapper.clip_grad.max_norm=1)'
 
