@@ -10,9 +10,11 @@ from typing import Any
 from mmengine.config import Config
 
 from mmattn.apis import options
+from mmattn.apis.blame import blame_options
+from mmattn.apis.labels import watch_training
 from mmattn.engine.hooks.curve import curve_path, scalar_files
 from mmattn.engine.runner import Runner, separate_run
-from mmattn.errors import UserError, add_hint, explain_settings
+from mmattn.errors import UserError, add_hint, explain_settings, explain_workers
 from mmattn.preflight.config import heads_of, load_config, require_keys
 from mmattn.preflight.run import look_at
 from mmattn.visualization.curves import read_curves
@@ -88,7 +90,7 @@ def train(
 
     Raises UserError for whatever can be known to be wrong before the first iteration.
     """
-    with separate_run():
+    with separate_run(), blame_options(config, cfg_options):
         cfg = load_config(config, cfg_options)
         require_keys(cfg, config, 'model', 'train_dataloader', 'optim_wrapper', 'train_cfg')
 
@@ -111,9 +113,10 @@ def train(
         with explain_settings():
             runner = Runner.from_cfg(cfg)
             runner.train_loop, runner.val_loop  # noqa: B018  built here, to explain their errors
+        watch_training(runner, cfg.model)
         runner.introduce(summary)
 
-        with _explain_labels(cfg.model):
+        with explain_workers(), _explain_labels(cfg.model):
             runner.train()
         return _result(Path(config), runner)
 
