@@ -1,8 +1,9 @@
 """Which override of the config is why a run cannot be built."""
 
 import copy
+import io
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,8 +26,9 @@ def blame_options(config: str | Path, options: dict[str, Any] | None) -> Iterato
     """In the block of a run: a crash that one of the overrides causes is told as that override.
 
     Proved by trying again, in a folder that is removed: with the overrides the parts of a run
-    cannot be built, or their first training step not be made, and without that one they can. Where
-    code of the user took part, its traceback stays, with the override as a hint.
+    cannot be built, or their first training step not be made, and without that one they can. Of
+    two that are wrong, one is named that fails in the same way alone. Where code of the user took
+    part, its traceback stays, with the override as a hint.
     """
     try:
         yield
@@ -37,37 +39,52 @@ def blame_options(config: str | Path, options: dict[str, Any] | None) -> Iterato
         if culprit is None:
             raise
         given = f'--cfg-options {culprit}={options[culprit]}'
-        if is_of_libraries(error):
+        if is_of_libraries(error, skip=2):  # this function and its block
             raise UserError(
-                f'{given} cannot be: {first_line(error)}. Without it the run starts'
+                f'{given} is why the run does not start: {first_line(error)}'
             ) from error
-        add_hint(error, f'hint: without {given} the run starts')
+        add_hint(error, f'hint: {given} is why the run does not start')
         raise
 
 
 def _culprit(config: str | Path, options: dict[str, Any]) -> str | None:
-    """The override without which a run can be started, and with which it cannot."""
+    """The override without which a run can be started, or that alone fails in the same way."""
     if not options or torch.distributed.is_initialized():
         return None
     for attempt in (build, step):
-        if _fails(attempt, config, options):
-            for key in reversed(options):
-                rest = {name: value for name, value in options.items() if name != key}
-                if not _fails(attempt, config, rest):
-                    return key
-            return None
+        failed = _failure(attempt, config, options)
+        if failed is None:
+            continue
+        for key in reversed(options):
+            rest = {name: value for name, value in options.items() if name != key}
+            if _failure(attempt, config, rest) is None:
+                return key
+        for key in reversed(options):
+            if _failure(attempt, config, {key: options[key]}) == failed:
+                return key
+        return None
     return None
 
 
-def _fails(attempt: Callable[[Config], None], config: str | Path, options: dict[str, Any]) -> bool:
+def _failure(
+    attempt: Callable[[Config], None], config: str | Path, options: dict[str, Any]
+) -> tuple[type, str] | None:
+    """Type and words of what an attempt fails with; None where it succeeds."""
     try:
-        with separate_run(), TemporaryDirectory() as folder:
+        with _silence(), separate_run(), TemporaryDirectory() as folder:
             cfg = load_config(config, copy.deepcopy(options))
             cfg.work_dir, cfg.launcher, cfg.resume, cfg.load_from = folder, 'none', False, None
             attempt(cfg)
-    except Exception:  # whatever it is
-        return True
-    return False
+    except Exception as error:  # whatever it is
+        return type(error), str(error)
+    return None
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """Print nothing; the log of an attempt goes with its folder."""
+    with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+        yield
 
 
 def build(cfg: Config) -> None:

@@ -1,19 +1,22 @@
 """Labels as a run meets them: none that is no class of the model is trained on or scored."""
 
 import os
+import struct
 from collections.abc import Callable, Collection, Iterator
 
+import cv2
 import numpy as np
 from mmcv.transforms import LoadImageFromFile, TestTimeAug
 from mmengine.dataset import Compose
 from mmseg.datasets.transforms import LoadAnnotations, PackSegInputs
 from PIL import Image
 
-from mmattn.errors import UserError
+from mmattn.errors import UserError, first_line
 
 _EIGHT_BITS = ('1', 'L', 'P')  # PIL's modes of one channel whose values LoadAnnotations keeps
 # What PIL, OpenCV and mmcv raise for files that are foreign, cut off or broken.
-UNREADABLE = (OSError, SyntaxError, ValueError, AssertionError, Image.DecompressionBombError)
+UNREADABLE = (OSError, SyntaxError, ValueError, AssertionError, IndexError, struct.error)
+UNREADABLE += (cv2.error, Image.DecompressionBombError)
 
 
 def watch_labels(dataset: object, num_classes: int, ignored: Collection[int]) -> None:
@@ -78,7 +81,7 @@ class _Load:
                 raise
             raise UserError(
                 f'cannot read {"label" if label else "image"} {path}: '
-                f'{str(error) or type(error).__name__}. Replace the file or remove it from the set'
+                f'{first_line(error)}. Replace the file or remove it from the set'
             ) from error
         if label:
             _check_size(path, results)
@@ -142,7 +145,9 @@ def _check_bits(path: str) -> None:
 
 def _check_size(path: str, results: dict) -> None:
     label, size = results['gt_seg_map'], results.get('ori_shape')
-    if label.ndim != 2:
+    if label.ndim < 2:
+        raise UserError(f'label {path} is one pixel high or wide, which mmseg cannot load')
+    if label.ndim > 2:
         raise UserError(
             f'label {path} has {label.shape[-1]} channels; '
             'a label is one channel of class indices, not colours'
