@@ -67,6 +67,15 @@ def check_losses(model: nn.Module, settings: dict) -> None:
                 )
 
 
+def check_inference(model: nn.Module) -> None:
+    """Raise UserError where a segmentor's test_cfg names no way of inference."""
+    if not isinstance(model, EncoderDecoder) or type(model).inference != EncoderDecoder.inference:
+        return
+    mode = (model.test_cfg or {}).get('mode', 'whole')
+    if mode not in ('slide', 'whole'):
+        raise UserError(f'model.test_cfg.mode is {mode!r}: it must be whole or slide')
+
+
 def compute_losses(model: EncoderDecoder, image: Tensor) -> None:
     """Compute the losses of all heads on an image (1, 3, H, W) whose labels are all class 0."""
     sample = SegDataSample(metainfo=dict(img_shape=image.shape[2:], pad_shape=image.shape[2:]))

@@ -14,7 +14,7 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from mmattn.cost import count_macs, readable
 from mmattn.errors import UserError, explain_settings, first_line, is_of_libraries
-from mmattn.preflight.heads import check_heads, check_losses, compute_losses
+from mmattn.preflight.heads import check_heads, check_inference, check_losses, compute_losses
 
 # The places of a backbone that hold attention.
 _PLUGGED = ('plugins', 'fusion', 'conv2')
@@ -127,6 +127,7 @@ def _look_inside(
         if getattr(model, name, None) is not None:
             getattr(model, name).register_forward_hook(keep)
     check_losses(model, settings)
+    check_inference(model)
     macs = error = None
     with mode, torch.no_grad():
         image = torch.empty(1, 3, *size)

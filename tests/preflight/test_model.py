@@ -31,6 +31,15 @@ def config(**model) -> Config:
     return cfg
 
 
+def loss(**settings) -> dict:
+    return dict(type='CrossEntropyLoss', **settings)
+
+
+def test_one_channel_with_a_sigmoid_loss_passes():
+    binary = dict(num_classes=2, out_channels=1, loss_decode=loss(use_sigmoid=True))
+    assert look_at_model(config(decode_head=binary)).macs
+
+
 def test_facts_are_those_of_the_model():
     facts = look_at_model(config())
     model = MODELS.build(copy.deepcopy(config().model))
@@ -79,6 +88,32 @@ def test_what_is_plugged_in_is_counted_apart():
             r'decode_head\.in_channels is 128 for map 3, which has 64',
         ),
         (dict(backbone=dict(depth=19)), 'invalid depth 19'),
+        (
+            dict(decode_head=dict(loss_decode=loss(class_weight=[1, 2]))),
+            r'decode_head\.loss_decode\.class_weight has 2 weights, but the head gives 3 channels',
+        ),
+        (
+            dict(auxiliary_head=dict(loss_decode=[loss(), loss(class_weight=[1, 2])])),
+            r'auxiliary_head\.loss_decode\.class_weight has 2 weights',
+        ),
+        (
+            dict(decode_head=dict(num_classes=2, out_channels=1)),
+            r'decode_head gives one channel .*loss_decode\.use_sigmoid=True',
+        ),
+        (
+            dict(decode_head=dict(type='OCRNetHead', ocr_channels=8)),
+            'decode_head is a OCRNetHead.*model.type=CascadeEncoderDecoder',
+        ),
+        (
+            dict(neck=dict(type='AttentionNeck', in_channels=[8, 16], attention=dict(type='SE'))),
+            'AttentionNeck got 4 maps for 2 levels',
+        ),
+        (
+            dict(auxiliary_head=dict(loss_decode=loss(loss_weight='abc'))),
+            r'model\.auxiliary_head.* cannot work as the config describes it',
+        ),
+        (dict(decode_head=dict(align_corners='abc')), r'model\.decode_head \(FCNHead\) cannot'),
+        (dict(test_cfg=dict(mode='abc')), 'it must be whole or slide'),
     ],
 )
 def test_heads_that_do_not_fit_the_maps_are_named(model, message):
