@@ -65,7 +65,7 @@ def damaged(draw) -> bytes:
     return bytes(data[: draw(st.integers(0, len(data)))] if draw(st.booleans()) else data)
 
 
-@amount(60, 2000)
+@amount(60, 1000)
 @pytest.mark.parametrize('file', ['a.jpg', 'a.png'])
 def test_any_file(dataset, file, cases):
     whole = Path(file).read_bytes()
@@ -80,7 +80,7 @@ def test_any_file(dataset, file, cases):
     Path(file).write_bytes(whole)
 
 
-@amount(60, 1500)
+@amount(60, 1000)
 def test_any_values_are_taken_exactly_where_they_are_classes_or_void(dataset, cases):
     values = st.one_of(st.integers(0, 4), st.integers(0, 255), st.just(255))
     wide = st.one_of(values, st.integers(0, 65535))

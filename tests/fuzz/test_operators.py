@@ -46,7 +46,7 @@ def test_any_tensors_are_taken_or_refused_with_a_reason(cases):
     check()
 
 
-@amount(60, 1500)
+@amount(60, 1000)
 def test_any_fitting_tensors_give_the_numbers_of_the_composition(cases):
     @settings(max_examples=cases)
     @given(

@@ -82,7 +82,7 @@ def test_deep_brackets_are_a_value_or_refused(text):
         assert 'cannot be read' in str(error)
 
 
-@amount(20, 500)
+@amount(10, 40)
 def test_any_override_builds_a_model_or_is_refused(config, cases):
     known = keys(load_config(config).to_dict()['model'], ('model',))
 
