@@ -154,7 +154,7 @@ setup(
     extras_require={
         **STACKS,
         'data': ['cityscapesscripts'],
-        'test': ['pytest', 'ruff', 'onnx', 'onnxruntime', 'onnxscript'],
+        'test': ['pytest', 'hypothesis', 'ruff', 'onnx', 'onnxruntime', 'onnxscript'],
     },
     **commands_and_extensions(),
 )

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from types import TracebackType
 
 # Code that a config configures. What it refuses on purpose, the config made it refuse.
-_LIBRARIES = {'mmattn', 'mmcv', 'mmengine', 'mmseg', 'torch'} | set(sys.stdlib_module_names)
+_LIBRARIES = {'mmattn', 'mmcv', 'mmengine', 'mmseg', 'torch', 'numpy', 'PIL', 'cv2'}
+_LIBRARIES |= set(sys.stdlib_module_names)
 _HINT = (
     'hint: this happened while mmattn built what the config describes. Where the last lines above '
     'are in a module of yours, look there; else at the settings of what was being built'
@@ -65,9 +66,7 @@ def is_refusal(error: Exception, own_frames: int = 2) -> bool:
     ``own_frames`` do not count: those of `explain_settings` and of its block.
     """
     frames = list(_frames(error.__traceback__))[own_frames:]
-    earlier = error.__cause__ or error.__context__
-    behind = [] if earlier is None else list(_frames(earlier.__traceback__))
-    if not frames or any(_package(trace) not in _LIBRARIES for trace in [*frames, *behind]):
+    if not frames or not is_of_libraries(error, skip=own_frames):
         return False
     last = frames[-1]
     line = linecache.getline(last.tb_frame.f_code.co_filename, last.tb_lineno).strip()
@@ -89,6 +88,46 @@ def place_in_config(error: BaseException) -> str:
     if not traces:
         return ''
     return f' ({traces[-1].tb_frame.f_code.co_filename}, line {traces[-1].tb_lineno})'
+
+
+def is_of_libraries(error: BaseException, without: str = '', skip: int = 0) -> bool:
+    """True where neither ``error`` nor the one it was raised from passed through code of the user.
+
+    Args:
+        error: As it was caught.
+        without: A module of a library whose code, too, leaves open whose mistake it is.
+        skip: Number of outermost frames that do not count.
+    """
+    earlier = error.__cause__ or error.__context__
+    traces = list(_frames(error.__traceback__))[skip:]
+    traces += _frames(earlier.__traceback__ if earlier else None)
+    names = [trace.tb_frame.f_globals.get('__name__', '') for trace in traces]
+    return all(
+        name.partition('.')[0] in _LIBRARIES and not (without and name.startswith(without))
+        for name in names
+    )
+
+
+def worker_reason(error: UserError) -> str | None:
+    """The words of a UserError that a worker of a data loader met; None for any other.
+
+    torch hands such an error on as one of the same type whose text is the traceback.
+    """
+    caught, _, text = str(error).partition('\n')
+    if not re.fullmatch(r'Caught \w+ in DataLoader worker process \d+\.', caught):
+        return None
+    return text.rstrip().rpartition('UserError: ')[2]
+
+
+@contextmanager
+def explain_workers() -> Iterator[None]:
+    """In a block that reads data: what a worker refused is told as if there were no worker."""
+    try:
+        yield
+    except UserError as error:
+        if (reason := worker_reason(error)) is None:
+            raise
+        raise UserError(reason) from None
 
 
 def first_line(error: BaseException) -> str:

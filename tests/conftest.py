@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.offline import forbid_network
+
+forbid_network()
+
 REPO = Path(__file__).resolve().parents[1]
 _CAMVID = Path(os.environ.get('MMATTN_SHARED') or REPO.parent / 'shared') / 'camvid'
 

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from mmattn.apis import options
+from mmattn.apis.blame import blame_options
+from mmattn.apis.labels import watch_testing
 from mmattn.apis.unlabelled import drop_labels
 from mmattn.engine import PredictionPanelHook, SavePredictionsHook
 from mmattn.engine.runner import Runner, separate_run
-from mmattn.errors import UserError, explain_settings
+from mmattn.errors import UserError, explain_settings, explain_workers
 from mmattn.evaluation.class_values import keep_class_values, percent_of_classes
 from mmattn.files import write_atomically
 from mmattn.preflight.config import load_config, require_keys
@@ -26,6 +28,7 @@ def test(
     amp: bool = False,
     cfg_options: dict[str, Any] | None = None,
     launcher: str = 'none',
+    check_data: str = 'sample',
     verbose: bool = False,
 ) -> dict[str, float]:
     """Evaluate a checkpoint on the test data of a config and print the table of classes.
@@ -41,6 +44,7 @@ def test(
         amp: bfloat16 autocast on the CPU, float16 on GPUs.
         cfg_options: overrides, dotted key to value.
         launcher: none, pytorch, slurm or mpi.
+        check_data: how the data set is checked first: sample, full or off.
         verbose: print all of mmengine's log, which else goes to the log file.
 
     Returns:
@@ -49,7 +53,7 @@ def test(
 
     Raises UserError for whatever can be known to be wrong before the first image.
     """
-    with separate_run():
+    with separate_run(), blame_options(config, cfg_options):
         cfg = load_config(config, cfg_options)
         require_keys(cfg, config, 'model', 'test_dataloader', 'test_evaluator', 'test_cfg')
 
@@ -70,19 +74,22 @@ def test(
 
         summary = ''
         if options.is_first_process(launcher):
-            summary = look_at(cfg, ['test_dataloader'], checkpoint=checkpoint)
+            summary = look_at(cfg, ['test_dataloader'], data=check_data, checkpoint=checkpoint)
 
+        model = cfg.model
         if tta:  # after the look at the model, which this wraps
             options.use_tta(cfg)
         with explain_settings():
             runner = Runner.from_cfg(cfg)
             runner.test_loop  # noqa: B018  built here, to explain its errors
         class_values = keep_class_values(runner.test_evaluator)
+        watch_testing(runner, model)
         for hook in hooks:
             runner.register_hook(hook)
         runner.introduce(summary)
 
-        metrics = {key: float(value) for key, value in runner.test().items()}
+        with explain_workers():
+            metrics = {key: float(value) for key, value in runner.test().items()}
         if out and options.is_first_process(launcher):
             classes = runner.test_dataloader.dataset.metainfo.get('classes') or ()
             class_iou = percent_of_classes(class_values, 'IoU', classes)

@@ -10,11 +10,13 @@ from typing import Any
 from mmengine.config import Config
 
 from mmattn.apis import options
+from mmattn.apis.blame import blame_options
+from mmattn.apis.labels import watch_training
 from mmattn.engine.hooks.curve import curve_path, scalar_files
 from mmattn.engine.lock import sole_run
 from mmattn.engine.protection import protect
 from mmattn.engine.runner import Runner, separate_run
-from mmattn.errors import UserError, add_hint, explain_settings
+from mmattn.errors import UserError, add_hint, explain_settings, explain_workers
 from mmattn.preflight.config import heads_of, load_config, require_keys
 from mmattn.preflight.run import look_at
 from mmattn.signals import stop_signals
@@ -93,7 +95,11 @@ def train(
     DivergedError where the loss is not finite any more. SIGTERM and SIGHUP save a checkpoint and
     raise SystemExit(75); SIGINT saves one and raises KeyboardInterrupt.
     """
-    with separate_run() as run, stop_signals() as stop_request:
+    with (
+        separate_run() as run,
+        stop_signals() as stop_request,
+        blame_options(config, cfg_options),
+    ):
         cfg = load_config(config, cfg_options)
         require_keys(cfg, config, 'model', 'train_dataloader', 'optim_wrapper', 'train_cfg')
 
@@ -117,10 +123,11 @@ def train(
         with explain_settings():
             runner = Runner.from_cfg(cfg)
             runner.train_loop, runner.val_loop  # noqa: B018  built here, to explain their errors
+        watch_training(runner, cfg.model)
         runner.introduce(summary)
         protect(runner, stop_request)
 
-        with _explain_labels(cfg.model):
+        with explain_workers(), _explain_labels(cfg.model):
             runner.train()
         return _result(Path(config), runner)
 

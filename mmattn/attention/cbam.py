@@ -46,7 +46,7 @@ class CBAM(nn.Module):
         self.channel_mlp = channel_mlp(in_channels, hidden, in_channels, bias=True)
         for layer in self.channel_mlp[::2]:
             nn.init.zeros_(layer.bias)
-        if norm_cfg is not None and norm_cfg.get('type') in BATCH_NORMS:
+        if isinstance(norm_cfg, dict) and norm_cfg.get('type') in BATCH_NORMS:
             norm_cfg = {'momentum': _MOMENTUM, **norm_cfg}
         self.spatial_conv = ConvNormAct(2, 1, kernel_size, norm_cfg)
         for norm in list(self.spatial_conv)[1:]:

@@ -1,7 +1,12 @@
 """Arguments that several commands share."""
 
 import argparse
+import ast
 import os
+import re
+from typing import Any
+
+from mmattn.errors import UserError
 
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,6 +27,12 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--verbose', action='store_true', help='print the whole log, which else goes to its file'
     )
+    parser.add_argument(
+        '--check-data',
+        choices=('sample', 'full', 'off'),
+        default='sample',
+        help='look at some label files first, at all, or at none',
+    )
     parser.add_argument('--launcher', choices=('none', 'pytorch', 'slurm', 'mpi'), default='none')
     # torchrun sets LOCAL_RANK; the older torch.distributed.launch passes it in either spelling.
     parser.add_argument(
@@ -30,18 +41,45 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 class _ConfigOptions(argparse.Action):
-    """mmengine's parser of KEY=VALUE, imported when there is something to parse."""
+    """KEY=VALUE as mmengine reads it, and dicts, which it does not read, as Python writes them."""
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
+        options = dict(getattr(namespace, self.dest, None) or {})
         for value in values:
-            if '=' not in value:
+            key, equals, text = value.partition('=')
+            if not equals:
                 parser.error(f'{option_string} takes KEY=VALUE pairs, got {value!r}')
-        from mmattn.compat import require_stack
+            options[key] = parse_value(key, text)
+        setattr(namespace, self.dest, options)
 
-        require_stack()
-        from mmengine.config import DictAction
 
-        DictAction(self.option_strings, self.dest)(parser, namespace, values, option_string)
+def parse_value(key: str, text: str) -> Any:
+    """The value that an override gives: `50`, `0.1`, `None`, `name`, `[1,2]`, `[{'type': 'SE'}]`.
+
+    Raises:
+        UserError: Brackets that are not closed, or a dict that is not written as in Python.
+    """
+    from mmattn.compat import require_stack
+
+    require_stack()
+    from mmengine.config import DictAction  # mmengine only when there is something to parse
+
+    if re.match(r"[\[({\s]*{\s*['\"}]", text):
+        try:
+            return ast.literal_eval(text.strip())
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
+            raise UserError(
+                f'--cfg-options {key}={text} cannot be read ({type(error).__name__}): write a dict '
+                "as in Python, \"{'type': 'SE'}\", or its keys one by one, "
+                f'{key}.type=SE'
+            ) from error
+    try:
+        return DictAction._parse_iterable(text)
+    except (AssertionError, ValueError, RecursionError) as error:
+        raise UserError(
+            f'--cfg-options {key}={text} cannot be read: every bracket that is opened must be '
+            'closed, as in "[1,2]"; a dict is written as in Python, "{\'type\': \'SE\'}"'
+        ) from error
 
 
 class _SetLocalRank(argparse.Action):

@@ -20,12 +20,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--deterministic', action='store_true', help='deterministic algorithms; slower'
     )
-    parser.add_argument(
-        '--check-data',
-        choices=('sample', 'full', 'off'),
-        default='sample',
-        help='look at some label files first, at all, or at none',
-    )
 
 
 def run(args: argparse.Namespace) -> None:

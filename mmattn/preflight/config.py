@@ -1,5 +1,6 @@
 """Reading a config, and telling what is wrong with it before any time is spent."""
 
+import copy
 import inspect
 from collections.abc import Iterator
 from difflib import get_close_matches
@@ -35,6 +36,11 @@ READ_BY_RUNS = {
     *('activation_checkpointing', 'compile', 'efficient_conv_bn_eval'),
     *('custom_imports', 'verbose'),
 } - {'cfg'}
+
+
+# Settings that are dicts wherever they are read.
+_MAPPINGS = {'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', 'optim_wrapper'}
+_MAPPINGS |= {'default_hooks', 'custom_imports', 'env_cfg', 'randomness', 'train_cfg'}
 
 
 def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
@@ -136,10 +142,25 @@ def _merge(cfg: Config, options: dict[str, Any]) -> None:
                 'went, such as train_dataloader.dataset.data_root'
                 f'{_hint(get_close_matches(top, READ_BY_RUNS, cutoff=0.8))}'
             )
+        if '' in key.split('.'):
+            raise UserError(f'--cfg-options {key}: a name between two dots is missing')
     try:
-        cfg.merge_from_dict(options)
-    except (KeyError, TypeError) as error:
+        cfg.merge_from_dict(copy.deepcopy(options))
+    except (KeyError, TypeError, AttributeError, RecursionError) as error:
         raise UserError(f'--cfg-options cannot be applied: {first_line(error)}') from error
+    for key in _MAPPINGS & cfg.keys():
+        if cfg[key] is not None and not isinstance(cfg[key], dict):
+            raise UserError(
+                f'--cfg-options {key}={cfg[key]!r}: {key} is a dict of settings; override one of '
+                f'them, {key}.NAME=VALUE'
+            )
+    if isinstance(cfg.get('model'), dict):
+        for place, head in heads_of(cfg.model):
+            if not isinstance(head, dict):
+                raise UserError(
+                    f'--cfg-options: {place} is {head!r}, but a head is a dict of settings; '
+                    f'override one of them, such as {place}.type=FCNHead'
+                )
 
 
 def _check_types(cfg: Config) -> None:

@@ -17,7 +17,7 @@ UNLABELLED = 'to test on images without labels, set data_prefix.seg_map_path=Non
 
 
 def check_folders(place: str, dataset: BaseSegDataset) -> None:
-    """Raise UserError where the folders or the ann_file of a data set are missing."""
+    """Raise UserError where the folders or the ann_file of a data set are missing or unreadable."""
     expected = {
         'data root': dataset.data_root,
         'image folder': dataset.data_prefix.get('img_path'),
@@ -29,6 +29,8 @@ def check_folders(place: str, dataset: BaseSegDataset) -> None:
                 f'{what} of {_name(dataset)} not found: {folder}. {REMEDY}'
                 f'{_if_unlabelled(place) if what == "label folder" else ""}'
             )
+    for key in ('img_path', 'seg_map_path'):
+        _check_walk(dataset.data_prefix.get(key))
     if dataset.ann_file and not os.path.exists(dataset.ann_file):
         raise UserError(f'ann_file of {_name(dataset)} not found: {dataset.ann_file}')
 
@@ -84,6 +86,27 @@ def _files(folder: str | None) -> set[str]:
         for at, _, names in os.walk(os.path.normpath(folder), followlinks=True)
         for name in names
     }
+
+
+def _check_walk(folder: str | None) -> None:
+    """Raise UserError where a folder cannot be listed, or contains itself by a symbolic link."""
+
+    def refuse(error: OSError) -> None:
+        raise UserError(f'folder {error.filename} cannot be listed: {error.strerror}')
+
+    for at, folders, _ in os.walk(folder, onerror=refuse, followlinks=True) if folder else ():
+        for name in folders:
+            inner = os.path.join(at, name)
+            # mmengine would list its files forty times over.
+            if os.path.islink(inner) and _is_inside(at, os.path.realpath(inner)):
+                raise UserError(
+                    f'{inner} is a symbolic link to a folder that it lies in, so that there is no '
+                    'end of files: remove the link'
+                )
+
+
+def _is_inside(path: str, folder: str) -> bool:
+    return os.path.commonpath([os.path.realpath(path), folder]) == folder
 
 
 def _missing(place: str, dataset: BaseSegDataset, missing: list[dict], key: str) -> str:

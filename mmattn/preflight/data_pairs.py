@@ -49,6 +49,7 @@ def _open(path: str) -> Image.Image:
         OSError,
         SyntaxError,
         ValueError,
+        Image.DecompressionBombError,
     ) as error:  # what PIL raises for foreign, cut off and broken files
         raise UserError(
             f'cannot read image {path}: {error}. Replace the file or remove it from the set'

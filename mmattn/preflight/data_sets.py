@@ -116,7 +116,10 @@ def _no_labels(place: str) -> str:
 def _look_at(opened: OpenDataset, num_classes: int, mode: str) -> DataSummary:
     place, dataset, loads_labels = opened
     check_folders(place, dataset)
-    dataset.full_init()
+    try:
+        dataset.full_init()
+    except (OSError, UnicodeDecodeError) as error:  # an ann_file that is a folder, or no text
+        raise UserError(f'the files of {place} cannot be listed: {error}') from error
     unused = check_files(place, dataset)
     samples = dataset.data_list
     labelled = 'seg_map_path' in samples[0]

@@ -1,20 +1,22 @@
 """The model of a config, looked at without arithmetic: does it fit together, what does it cost?"""
 
 import copy
+import traceback
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
 from mmengine.config import Config
+from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
 from mmattn.cost import count_macs, readable
-from mmattn.errors import UserError, explain_settings
+from mmattn.errors import UserError, explain_settings, first_line, is_of_libraries
 from mmattn.models.mechanisms import TABLE
-from mmattn.preflight.config import heads_of
+from mmattn.preflight.heads import check_heads, check_inference, check_losses, compute_losses
 
 # The places of a backbone that hold attention.
 _PLUGGED = ('plugins', 'fusion', 'conv2')
@@ -45,10 +47,11 @@ class ModelFacts:
 
     def __str__(self) -> str:
         height, width = self.size
-        macs = '' if self.macs is None else f', {readable(self.macs)} multiply-adds'
-        line = (
-            f'model: {readable(self.parameters)} parameters{macs} for an image of {height}x{width}'
-        )
+        line = f'model: {readable(self.parameters)} parameters'
+        if self.macs is None:
+            line += ' (multiply-adds cannot be counted without values)'
+        else:
+            line += f', {readable(self.macs)} multiply-adds for an image of {height}x{width}'
         if not self.plugged:
             return line
         line += (
@@ -64,8 +67,10 @@ class ModelFacts:
 def look_at_model(cfg: Config) -> ModelFacts:
     """Build the model of a config and send an image through it, both without values.
 
+    Its losses are computed as well, where the model is one of mmseg's segmentors.
+
     Raises:
-        UserError: A setting that the model refuses, or a head that does not fit the feature maps.
+        UserError: A setting that the model refuses, or a part that does not fit what it gets.
     """
     model, mode = _build(cfg.model)
     size = _image_size(cfg)
@@ -78,7 +83,7 @@ def look_at_model(cfg: Config) -> ModelFacts:
         shapes={key: tuple(value.shape) for key, value in model.state_dict().items()},
         parameters=_count_parameters(model),
         size=size,
-        macs=None if mode is None else _count_macs(model, mode, cfg.model, size),
+        macs=None if mode is None else _look_inside(model, mode, cfg.model, size),
         backbone=backbone,
         plugged=plugged,
         places=dict(_places(cfg.model.get('backbone') or {})),
@@ -95,19 +100,22 @@ def _places(backbone: dict) -> Iterator[tuple[str, str]]:
 
 def _build(settings: dict) -> tuple[nn.Module, FakeTensorMode | None]:
     """The model without values and the mode that it runs in; with values where that fails."""
-    mode = FakeTensorMode()
-    for context in (mode, nullcontext()):
-        try:
-            with context, explain_settings():
-                model = MODELS.build(copy.deepcopy(settings))
-            model.eval()  # returns None where mmseg's ResNet is the model
-            return model, mode if context is mode else None
-        except UserError:
-            raise
-        except Exception:  # a module may need values; with them its error is the real one
-            if context is not mode:
-                raise
-    raise AssertionError('one of both returned or raised')
+    # Losses count pixels by a mask, whose number of elements stays a symbol.
+    mode = FakeTensorMode(shape_env=ShapeEnv())
+    try:
+        with mode:
+            return _build_here(settings), mode
+    except UserError:
+        raise
+    except Exception:  # a module may need values; with them its error is the real one
+        with explain_settings():
+            return _build_here(settings), None
+
+
+def _build_here(settings: dict) -> nn.Module:
+    model = MODELS.build(copy.deepcopy(settings))
+    model.eval()  # returns None where mmseg's ResNet is the model
+    return model
 
 
 def _image_size(cfg: Config) -> tuple[int, int]:
@@ -119,49 +127,69 @@ def _count_parameters(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _count_macs(
+def _look_inside(
     model: nn.Module, mode: FakeTensorMode, settings: dict, size: tuple[int, int]
 ) -> float | None:
+    """Multiply-adds of an inference; None where they cannot be counted without values.
+
+    Raises:
+        UserError: The heads do not fit, or an image of zeros fails in the libraries' own code.
+    """
     levels: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: tuple, output) -> None:
-        levels[:] = [output] if isinstance(output, Tensor) else list(output)
+        maps = [output] if isinstance(output, Tensor) else list(output)
+        levels[:] = maps if all(isinstance(x, Tensor) for x in maps) else []
 
-    for name in ('backbone', 'neck'):
-        if getattr(model, name, None) is not None:
-            getattr(model, name).register_forward_hook(keep)
-    with mode:
+    # What the heads read; a neck that fails leaves nothing to hold them against.
+    parts = [getattr(model, name, None) for name in ('backbone', 'neck')]
+    for part in [part for part in parts if part is not None][-1:]:
+        part.register_forward_hook(keep)
+    check_losses(model, settings)
+    check_inference(model)
+    macs = error = None
+    with mode, torch.no_grad():
         image = torch.empty(1, 3, *size)
+        try:
+            macs = count_macs(lambda: model(image, mode='tensor'))
+            if isinstance(model, EncoderDecoder):
+                compute_losses(model, image)
+        except Exception as caught:
+            error = caught
+    check_heads(settings, [level.shape[1] for level in levels])
+    # What needs values says so by an error of its own; it is no error of the config.
+    if isinstance(error, UserError):
+        raise error
+    if error is not None and 'fake_tensor' not in type(error).__module__:
+        _confirm(settings, size)
+    return macs
+
+
+def _confirm(settings: dict, size: tuple[int, int]) -> None:
+    """Raise UserError where the model fails with values too, and in the libraries' code alone."""
+    model = _build_here(settings)
+    image = torch.zeros(1, 3, *size)
     try:
-        with mode, torch.no_grad():
-            return count_macs(lambda: model(image, mode='tensor'))
-    except Exception:  # told as what it is by the training itself, unless the heads are why
-        return None
-    finally:
-        _check_heads(settings, [level.shape[1] for level in levels])
+        with torch.no_grad():
+            model(image, mode='tensor')
+            if isinstance(model, EncoderDecoder):
+                compute_losses(model, image)
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        # Operators of mmcv may lack a CPU version: what they raise says nothing of the config.
+        if is_of_libraries(error, without='mmcv.ops'):
+            raise UserError(
+                f'{_part_of(error, model)} cannot work as the config describes it; an image of '
+                f'{size[0]}x{size[1]} fails in it: {first_line(error)}'
+            ) from error
 
 
-def _check_heads(settings: dict, channels: list[int]) -> None:
-    """Raise UserError for a head that reads a map that is not there, or of other channels."""
-    for place, head in heads_of(settings) if channels else ():
-        for index, expected in _read_by(head):
-            if not -len(channels) <= index < len(channels):
-                raise UserError(
-                    f'{place}.in_index names map {index}, but backbone and neck give '
-                    f'{len(channels)}: 0 to {len(channels) - 1}'
-                )
-            if expected != channels[index]:
-                raise UserError(
-                    f'{place}.in_channels is {expected} for map {index}, which has '
-                    f'{channels[index]} channels: backbone and neck give maps of '
-                    f'{", ".join(map(str, channels))} channels'
-                )
-
-
-def _read_by(head: dict) -> Iterator[tuple[int, int]]:
-    """(index, channels) of the maps that a head's settings say it reads."""
-    index, channels = head.get('in_index', -1), head.get('in_channels')
-    if isinstance(index, int) and isinstance(channels, int):
-        yield index, channels
-    elif isinstance(index, list | tuple) and isinstance(channels, list | tuple):
-        yield from zip(index, channels)  # noqa: B905  the head itself refuses unequal lengths
+def _part_of(error: Exception, model: nn.Module) -> str:
+    """The part of a model whose code an error came out of."""
+    names = {module: name for name, module in model.named_modules() if name}
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        called = frame.f_locals.get('self')
+        if isinstance(called, nn.Module) and called in names:
+            return f'model.{names[called]} ({type(called).__name__})'
+    return 'the model'

@@ -203,3 +203,21 @@ def test_photographs_that_a_header_turns_upright_keep_the_size_training_sees(roo
         file.unlink()
     turned.save(root / 'images/0.jpg', exif=exif)
     check_dataset(config(root), 11)
+
+
+def test_a_folder_that_contains_itself_is_told(root):
+    (root / 'images/again').symlink_to(root)
+    assert 'images/again is a symbolic link to a folder that it lies in' in error_of(config(root))
+
+
+def test_links_to_folders_elsewhere_are_followed(root, tmp_path_factory):
+    other = tmp_path_factory.mktemp('other')
+    write(other / '9.png', (9, 9, 9), mode='RGB')
+    write(root / 'labels/more/9.png', 3)
+    (root / 'images/more').symlink_to(other)
+    check_dataset(config(root), 11)
+
+
+def test_a_picture_of_too_many_pixels_is_told(root, monkeypatch):
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
+    assert 'exceeds limit' in error_of(config(root))

@@ -32,6 +32,15 @@ def config(**model) -> Config:
     return cfg
 
 
+def loss(**settings) -> dict:
+    return dict(type='CrossEntropyLoss', **settings)
+
+
+def test_one_channel_with_a_sigmoid_loss_passes():
+    binary = dict(num_classes=2, out_channels=1, loss_decode=loss(use_sigmoid=True))
+    assert look_at_model(config(decode_head=binary)).macs
+
+
 def test_facts_are_those_of_the_model():
     facts = look_at_model(config())
     model = MODELS.build(copy.deepcopy(config().model))
@@ -86,11 +95,58 @@ def test_plugins_that_double_the_backbone_are_told_with_their_place():
             r'decode_head\.in_channels is 128 for map 3, which has 64',
         ),
         (dict(backbone=dict(depth=19)), 'invalid depth 19'),
+        (
+            dict(decode_head=dict(loss_decode=loss(class_weight=[1, 2]))),
+            r'decode_head\.loss_decode\.class_weight has 2 weights, but the head gives 3 channels',
+        ),
+        (
+            dict(auxiliary_head=dict(loss_decode=[loss(), loss(class_weight=[1, 2])])),
+            r'auxiliary_head\.loss_decode\.class_weight has 2 weights',
+        ),
+        (
+            dict(decode_head=dict(num_classes=2, out_channels=1)),
+            r'decode_head gives one channel .*loss_decode\.use_sigmoid=True',
+        ),
+        (
+            dict(decode_head=dict(type='OCRNetHead', ocr_channels=8)),
+            'decode_head is a OCRNetHead.*model.type=CascadeEncoderDecoder',
+        ),
+        (
+            dict(neck=dict(type='AttentionNeck', in_channels=[8, 16], attention=dict(type='SE'))),
+            'AttentionNeck got 4 maps for 2 levels',
+        ),
+        (
+            dict(auxiliary_head=dict(loss_decode=loss(loss_weight='abc'))),
+            r'model\.auxiliary_head.* cannot work as the config describes it',
+        ),
+        (dict(decode_head=dict(align_corners='abc')), r'model\.decode_head \(FCNHead\) cannot'),
+        (dict(test_cfg=dict(mode='abc')), 'it must be whole or slide'),
     ],
 )
 def test_heads_that_do_not_fit_the_maps_are_named(model, message):
     with pytest.raises(UserError, match=message):
         look_at_model(config(**model))
+
+
+@pytest.mark.parametrize('kind', ['SwinTransformer', 'MixVisionTransformer'])
+def test_backbones_that_need_values_while_they_are_built_are_no_mistake(kind):
+    sizes = {
+        'SwinTransformer': dict(embed_dims=16, depths=(1, 1, 1, 1), num_heads=(1, 2, 4, 8)),
+        'MixVisionTransformer': dict(
+            embed_dims=16, num_layers=[1, 1, 1, 1], num_heads=[1, 2, 4, 8]
+        ),
+    }
+    backbone = dict(_delete_=True, type=kind, **sizes[kind])
+    head = dict(in_channels=128)
+    facts = look_at_model(config(backbone=backbone, decode_head=head, auxiliary_head=None))
+    assert facts.parameters > 0
+
+
+def test_a_wrong_neck_is_not_blamed_on_the_head():
+    neck = dict(type='FPN', in_channels=[8, 16, 32, 48], out_channels=16, num_outs=4)
+    with pytest.raises(UserError) as error:
+        look_at_model(config(neck=neck, decode_head=dict(in_channels=16, in_index=0)))
+    assert 'neck' in str(error.value) and 'decode_head' not in str(error.value)
 
 
 class WrongConvolution(nn.Module):
@@ -121,5 +177,5 @@ def test_a_module_of_the_user_is_left_to_fail_or_run_by_itself(plugin):
     plugins = [dict(cfg=dict(type=plugin.__name__), position='after_conv2')]
     facts = look_at_model(config(backbone=dict(plugins=plugins)))
     assert facts.macs is None
-    assert 'multiply-adds' not in str(facts)
+    assert 'cannot be counted' in str(facts)
     assert any('scale' in key or 'conv' in key for key in facts.shapes)

@@ -24,7 +24,8 @@ class AttentionNeck(BaseModule):
 
     Raises:
         UserError: A list that does not have one entry for each level, or a mechanism that is
-            unknown, joins two maps, or refuses its arguments.
+            unknown, joins two maps, or refuses its arguments; a forward pass with another number of
+            maps than levels.
     """
 
     def __init__(
@@ -49,4 +50,9 @@ class AttentionNeck(BaseModule):
 
     def forward(self, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Feature maps (B, C_i, H_i, W_i) -> maps of the same shapes."""
+        if len(inputs) != len(self.levels):
+            raise UserError(
+                f'AttentionNeck got {len(inputs)} maps for {len(self.levels)} levels: in_channels '
+                'names the channels of every map that the backbone gives'
+            )
         return tuple(level(x) for level, x in zip(self.levels, inputs, strict=True))
