@@ -35,7 +35,7 @@ def blame_options(config: str | Path, options: dict[str, Any] | None) -> Iterato
     except UserError:
         raise
     except _CRASHES as error:
-        culprit = _culprit(config, options or {})
+        culprit = _culprit(config, options or {}, error)
         if culprit is None:
             raise
         given = f'--cfg-options {culprit}={options[culprit]}'
@@ -47,7 +47,7 @@ def blame_options(config: str | Path, options: dict[str, Any] | None) -> Iterato
         raise
 
 
-def _culprit(config: str | Path, options: dict[str, Any]) -> str | None:
+def _culprit(config: str | Path, options: dict[str, Any], error: Exception) -> str | None:
     """The override without which a run can be started, or that alone fails in the same way."""
     if not options or torch.distributed.is_initialized():
         return None
@@ -55,6 +55,8 @@ def _culprit(config: str | Path, options: dict[str, Any]) -> str | None:
         failed = _failure(attempt, config, options)
         if failed is None:
             continue
+        if failed[0] is not type(error) or _failure(attempt, config, {}) is not None:
+            return None
         for key in reversed(options):
             rest = {name: value for name, value in options.items() if name != key}
             if _failure(attempt, config, rest) is None:

@@ -101,7 +101,7 @@ def train_small(toy, monkeypatch, tmp_path):
         ('model.backbone.depth=19', 'KeyError.*invalid depth 19'),
         ('train_dataloader.persistent_workers=True', 'persistent_workers option needs'),
         ('train_dataloader.batch_size=abc', 'batch_size=abc'),
-        ('model.decode_head.num_classes=2', 'holds the value .*--check-data full names the file'),
+        ('model.decode_head.num_classes=2', 'label .* holds .*--check-data full'),
     ],
 )
 def test_wrong_settings_are_told_in_one_line(train_small, option, message):

@@ -27,6 +27,7 @@ model = dict(
     auxiliary_head=dict(**head, num_convs=1),
     train_cfg=dict(), test_cfg=dict(mode='whole'))
 crop_size = (32, 32)
+default_scope = 'mmseg'
 randomness = dict(seed=1)
 del head
 """
