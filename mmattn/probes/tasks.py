@@ -1,0 +1,187 @@
+"""The drawings of the probes: what each scene shows, given the classes that it has to show.
+
+Whatever decides a class lies outside the field of the net, which sees 4 pixels to each side.
+"""
+
+import random
+from collections.abc import Sequence
+
+from mmattn.probes.scenes import (
+    CUE,
+    FAR,
+    KEYS,
+    OUTSIDE,
+    QUERY,
+    SIZE,
+    VALUE,
+    Pair,
+    Pixel,
+    Scene,
+    anywhere,
+    apart,
+    distance,
+    draw_pairs,
+    off_axes,
+    place_pairs,
+    sign,
+)
+
+OFFSET = (9, 9)  # from a query to its cue, in rows and columns
+_LONG, _SHORT, _THICKNESS = 20, 11, 10  # of bars, in pixels
+
+
+def draw_statistic(rng: random.Random, classes: Sequence[int]) -> Scene:
+    """Twelve dots of +1 and -1, eight of them of one sign, which is the class of both queries."""
+    queries, dots = _queries_and_dots(rng)
+    signs = [1.0] * 8 + [-1.0] * 4
+    marks = [(VALUE, *dot, sign(classes[0]) * s) for dot, s in zip(dots, signs, strict=True)]
+    return _with_queries(marks, queries)
+
+
+def draw_second_order(rng: random.Random, classes: Sequence[int]) -> Scene:
+    """Twelve dots with +1 or -1 in two channels, both of mean 0; ten agree or ten disagree."""
+    queries, dots = _queries_and_dots(rng)
+    marks = []
+    for i, dot in enumerate(dots):
+        first = sign(i % 2)  # the last two dots, one of each sign, are the exceptions
+        second = first * sign(classes[0]) * (1 if i < 10 else -1)
+        marks += [(VALUE, *dot, first), (KEYS[0], *dot, second)]
+    return _with_queries(marks, queries)
+
+
+def draw_row(rng: random.Random, classes: Sequence[int]) -> Scene:
+    """The cue of a query lies in its row or column, all other cues do not."""
+
+    def propose() -> Pair:
+        row, column = anywhere(rng)
+        steps = rng.randint(FAR, SIZE - FAR)
+        moved = ((row + steps) % SIZE, column), (row, (column + steps) % SIZE)
+        return Pair((row, column), rng.choice(moved))
+
+    pairs = place_pairs(
+        rng, len(classes), propose, lambda pair, other: off_axes(pair.query, other.cue, 2)
+    )
+    return draw_pairs(pairs, classes)
+
+
+def draw_match(rng: random.Random, classes: Sequence[int]) -> Scene:
+    """The cue of a query is the one that bears the same key, one of four, anywhere."""
+
+    def propose() -> Pair:
+        while True:
+            pair = Pair(anywhere(rng), anywhere(rng))
+            if distance(*pair) >= FAR:
+                return pair
+
+    keys = rng.sample(KEYS, len(classes))
+    return draw_pairs(place_pairs(rng, len(classes), propose), classes, keys)
+
+
+def draw_two_steps(rng: random.Random, classes: Sequence[int]) -> Scene:
+    """As match, with two pairs; no cue within 4 rows or columns of a query.
+
+    The field of a query and its four rows and columns to each side then hold no cue: one step along
+    rows and columns cannot bring any.
+    """
+
+    def propose() -> Pair:
+        while True:
+            pair = Pair(anywhere(rng), anywhere(rng))
+            if distance(*pair) >= FAR and off_axes(*pair, OUTSIDE):
+                return pair
+
+    pairs = place_pairs(
+        rng, len(classes), propose, lambda pair, other: off_axes(pair.query, other.cue, OUTSIDE)
+    )
+    return draw_pairs(pairs, classes, rng.sample(KEYS, len(classes)))
+
+
+def draw_offset(rng: random.Random, classes: Sequence[int]) -> Scene:
+    """The cue of a query lies 9 rows below and 9 columns right of it; the others look the same."""
+
+    def propose() -> Pair:
+        row, column = (rng.randrange(SIZE - step) for step in OFFSET)
+        return Pair((row, column), (row + OFFSET[0], column + OFFSET[1]))
+
+    return draw_pairs(place_pairs(rng, len(classes), propose), classes)
+
+
+def draw_position(rng: random.Random, classes: Sequence[int]) -> Scene:
+    """A single query in noise; its class is the half of the map, left or right, that it lies in."""
+    column = rng.randint(2, SIZE // 2 - 3) + classes[0] * SIZE // 2
+    return _with_queries([], [(rng.randrange(SIZE), column)])
+
+
+def draw_region(rng: random.Random, classes: Sequence[int]) -> Scene:
+    """Two halves, each with a key at all of its pixels; one cue in each tells the class of all."""
+    begin, transposed = rng.randrange(SIZE), rng.random() < 0.5
+    keys = rng.sample(KEYS, 2)
+
+    def pixel_of(half: int) -> Pixel:
+        across = (begin + half * SIZE // 2 + rng.randrange(SIZE // 2)) % SIZE
+        return _turn((across, rng.randrange(SIZE)), transposed)
+
+    marks = [
+        (keys[half], *_turn(((begin + half * SIZE // 2 + row) % SIZE, column), transposed), 1.0)
+        for half in range(2)
+        for row in range(SIZE // 2)
+        for column in range(SIZE)
+    ]
+    cues = [pixel_of(0), pixel_of(1)]
+    for cue, label in zip(cues, classes, strict=True):
+        marks += [(CUE, *cue, 1.0), (VALUE, *cue, sign(label))]
+    questions: list[tuple[int, int, int]] = []
+    while len(questions) < 8:
+        half = len(questions) % 2
+        pixel = pixel_of(half)
+        if distance(pixel, cues[half]) >= FAR and distance(pixel, cues[1 - half]) >= OUTSIDE:
+            questions.append((*pixel, half))
+    return Scene(marks, questions)
+
+
+def draw_scale(rng: random.Random, classes: Sequence[int]) -> Scene:
+    """A long bar and a short one, alike from inside; which of them does a pixel lie in?
+
+    Only pixels are asked whose field lies wholly in their bar, so that it shows no edge.
+    """
+    begin, transposed = rng.randrange(SIZE), rng.random() < 0.5
+    marks, questions = [], []
+    for i, label in enumerate(classes):
+        length = _LONG if label else _SHORT
+        top, left = begin + i * SIZE // 2, rng.randrange(SIZE)
+
+        def pixel(row: int, column: int, top: int = top, left: int = left) -> Pixel:
+            return _turn(((top + row) % SIZE, (left + column) % SIZE), transposed)
+
+        marks += [
+            (CUE, *pixel(row, column), 1.0) for row in range(_THICKNESS) for column in range(length)
+        ]
+        inside = [
+            pixel(row, column)
+            for row in range(OUTSIDE - 1, _THICKNESS - OUTSIDE + 1)
+            for column in range(OUTSIDE - 1, length - OUTSIDE + 1)
+        ]
+        questions += [(*pixel, i) for pixel in rng.sample(inside, 4)]
+    return Scene(marks, questions)
+
+
+def _queries_and_dots(rng: random.Random) -> tuple[list[Pixel], list[Pixel]]:
+    """Two neighbouring queries, and twelve dots that lie far from their rows and columns."""
+    row, column = anywhere(rng)
+    step = rng.choice([(a, b) for a in (-2, 0, 2) for b in (-2, 0, 2) if a or b])
+    queries = [(row, column), ((row + step[0]) % SIZE, (column + step[1]) % SIZE)]
+    rows, columns = (
+        [line for line in range(SIZE) if all(apart(line, q[axis]) >= FAR for q in queries)]
+        for axis in range(2)
+    )
+    dots = rng.sample([(r, c) for r in rows for c in columns], 12)
+    return queries, dots
+
+
+def _with_queries(marks: list, queries: Sequence[Pixel]) -> Scene:
+    marks = [*marks, *((QUERY, *query, 1.0) for query in queries)]
+    return Scene(marks, [(*query, 0) for query in queries])
+
+
+def _turn(pixel: Pixel, transposed: bool) -> Pixel:
+    return (pixel[1], pixel[0]) if transposed else pixel
