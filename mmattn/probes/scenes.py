@@ -29,12 +29,14 @@ class Scene(NamedTuple):
     """What is drawn, and where the answer is asked for.
 
     Attributes:
-        marks: (channel, row, column, value) of all pixels that are not 0.
+        marks: (channel, row, column, value) of single pixels.
         questions: (row, column, i): the label of this pixel is the i-th class of the scene.
+        blocks: (channel, rows, columns) of areas whose value is 1.
     """
 
     marks: list[tuple[int, int, int, float]]
     questions: list[tuple[int, int, int]]
+    blocks: Sequence[tuple[int, list[int], list[int]]] = ()
 
 
 # Draws the scene that shows some classes. It never sees the labels.
@@ -149,8 +151,15 @@ def make_batches(
         for image, answers in zip(images, labels, strict=True):
             classes = balanced_classes(rng, count)
             scene = draw(rng, balanced_classes(rng, count) if shuffled else classes)
-            channels, rows, columns, values = zip(*scene.marks, strict=True)
-            image[list(channels), list(rows), list(columns)] += torch.tensor(values)
+            _paint(image, scene)
             rows, columns, which = zip(*scene.questions, strict=True)
             answers[list(rows), list(columns)] = torch.tensor([classes[i] for i in which])
         yield images, labels
+
+
+def _paint(image: Tensor, scene: Scene) -> None:
+    if scene.marks:
+        channels, rows, columns, values = zip(*scene.marks, strict=True)
+        image[list(channels), list(rows), list(columns)] += torch.tensor(values)
+    for channel, rows, columns in scene.blocks:
+        image[channel, torch.tensor(rows).unsqueeze(1), columns] += 1

@@ -115,28 +115,29 @@ def draw_position(rng: random.Random, classes: Sequence[int]) -> Scene:
 def draw_region(rng: random.Random, classes: Sequence[int]) -> Scene:
     """Two halves, each with a key at all of its pixels; one cue in each tells the class of all."""
     begin, transposed = rng.randrange(SIZE), rng.random() < 0.5
-    keys = rng.sample(KEYS, 2)
-
-    def pixel_of(half: int) -> Pixel:
-        across = (begin + half * SIZE // 2 + rng.randrange(SIZE // 2)) % SIZE
-        return _turn((across, rng.randrange(SIZE)), transposed)
-
-    marks = [
-        (keys[half], *_turn(((begin + half * SIZE // 2 + row) % SIZE, column), transposed), 1.0)
-        for half in range(2)
-        for row in range(SIZE // 2)
-        for column in range(SIZE)
+    halves = [_lines(begin + half * SIZE // 2, SIZE // 2) for half in range(2)]
+    blocks = [
+        (key, *_turn((half, list(range(SIZE))), transposed))
+        for key, half in zip(rng.sample(KEYS, 2), halves, strict=True)
     ]
-    cues = [pixel_of(0), pixel_of(1)]
-    for cue, label in zip(cues, classes, strict=True):
-        marks += [(CUE, *cue, 1.0), (VALUE, *cue, sign(label))]
+
+    def pixel_of(half: list[int]) -> Pixel:
+        return _turn((rng.choice(half), rng.randrange(SIZE)), transposed)
+
+    cues = [pixel_of(half) for half in halves]
+    marks = [
+        mark
+        for cue, label in zip(cues, classes, strict=True)
+        for mark in ((CUE, *cue, 1.0), (VALUE, *cue, sign(label)))
+    ]
     questions: list[tuple[int, int, int]] = []
     while len(questions) < 8:
-        half = len(questions) % 2
-        pixel = pixel_of(half)
-        if distance(pixel, cues[half]) >= FAR and distance(pixel, cues[1 - half]) >= OUTSIDE:
-            questions.append((*pixel, half))
-    return Scene(marks, questions)
+        i = len(questions) % 2
+        pixel = pixel_of(halves[i])
+        hidden = distance(pixel, cues[i]) >= FAR and distance(pixel, cues[1 - i]) >= OUTSIDE
+        if hidden and (*pixel, i) not in questions:
+            questions.append((*pixel, i))
+    return Scene(marks, questions, blocks)
 
 
 def draw_scale(rng: random.Random, classes: Sequence[int]) -> Scene:
@@ -145,24 +146,15 @@ def draw_scale(rng: random.Random, classes: Sequence[int]) -> Scene:
     Only pixels are asked whose field lies wholly in their bar, so that it shows no edge.
     """
     begin, transposed = rng.randrange(SIZE), rng.random() < 0.5
-    marks, questions = [], []
+    questions, blocks = [], []
     for i, label in enumerate(classes):
-        length = _LONG if label else _SHORT
-        top, left = begin + i * SIZE // 2, rng.randrange(SIZE)
-
-        def pixel(row: int, column: int, top: int = top, left: int = left) -> Pixel:
-            return _turn(((top + row) % SIZE, (left + column) % SIZE), transposed)
-
-        marks += [
-            (CUE, *pixel(row, column), 1.0) for row in range(_THICKNESS) for column in range(length)
-        ]
-        inside = [
-            pixel(row, column)
-            for row in range(OUTSIDE - 1, _THICKNESS - OUTSIDE + 1)
-            for column in range(OUTSIDE - 1, length - OUTSIDE + 1)
-        ]
-        questions += [(*pixel, i) for pixel in rng.sample(inside, 4)]
-    return Scene(marks, questions)
+        rows = _lines(begin + i * SIZE // 2, _THICKNESS)
+        columns = _lines(rng.randrange(SIZE), _LONG if label else _SHORT)
+        blocks.append((CUE, *_turn((rows, columns), transposed)))
+        edge = OUTSIDE - 1
+        inside = [(row, column) for row in rows[edge:-edge] for column in columns[edge:-edge]]
+        questions += [(*_turn(pixel, transposed), i) for pixel in rng.sample(inside, 4)]
+    return Scene([], questions, blocks)
 
 
 def _queries_and_dots(rng: random.Random) -> tuple[list[Pixel], list[Pixel]]:
@@ -183,5 +175,10 @@ def _with_queries(marks: list, queries: Sequence[Pixel]) -> Scene:
     return Scene(marks, [(*query, 0) for query in queries])
 
 
-def _turn(pixel: Pixel, transposed: bool) -> Pixel:
-    return (pixel[1], pixel[0]) if transposed else pixel
+def _lines(first: int, count: int) -> list[int]:
+    return [(first + i) % SIZE for i in range(count)]
+
+
+def _turn(pair: tuple, transposed: bool) -> tuple:
+    """Rows and columns, or columns and rows."""
+    return (pair[1], pair[0]) if transposed else pair
