@@ -14,7 +14,7 @@ from mmattn import __version__
 from mmattn.errors import UserError
 
 # command: its module in this package
-COMMANDS = {'train': 'train', 'test': 'test', 'prepare': 'prepare', 'zoo': 'zoo'}
+COMMANDS = {'train': 'train', 'test': 'test', 'prepare': 'prepare', 'zoo': 'zoo', 'probe': 'probe'}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -1,0 +1,228 @@
+"""The table of all probes, docs/probes.md, and its picture."""
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from mmattn.cli.probe_notes import NOTES
+from mmattn.cli.probe_runs import ALL_MECHANISMS, read_results
+from mmattn.errors import UserError
+from mmattn.files import write_atomically
+from mmattn.models.mechanisms import MECHANISMS
+from mmattn.probes import NO_MECHANISM, PROBES, STEPS
+from mmattn.probes.results import Cell, Summary, summarise
+from mmattn.visualization.heat_map import plot_heat_map
+
+PLANNED_SEEDS = (0, 1, 2)
+
+_INTRODUCTION = """\
+# Probes: what a mechanism can carry
+
+Written by `mmattn probe --report` from [{source}]({link}); do not edit.
+
+Images on a small budget cannot tell mechanisms apart; tasks that are made for it can. A map of
+24 x 24 pixels goes through four local 3 x 3 convolutions of 32 channels with the mechanism, at its
+defaults, between the second and the third. The class of the pixels that count is decided by
+something outside their field of 9 x 9, so that only the mechanism can bring it. Classes are
+balanced: chance is 50 %. The padding is circular: no border tells where a pixel lies. Training is
+{steps} steps of 16 new images (Adam), the test 512 other images.
+
+A probe says what a mechanism learns to bring in this net and in these steps. It does not say how
+much it helps on photographs.
+
+```bash
+mmattn probe                                  # all cells that are missing, and nothing twice
+mmattn probe NonLocal --probes match          # one of them
+mmattn probe "CrissCross(recurrence=2)"       # with options
+PYTHONPATH=mine mmattn probe MeanGate --import mean_gate --results mine/probes.csv   # of your own
+mmattn probe --report                         # this page and the picture
+```
+
+([Your own attention](add_attention.md) has `mean_gate`.) No finished cell is lost when a run is
+stopped: each is a line of the file.
+"""
+
+
+def write_report(results: Path, docs: Path | None = None) -> list[Path]:
+    """Write the page and the picture of a file of results.
+
+    Args:
+        results: The CSV file.
+        docs: The folder docs of the checkout; without it both files stand beside the results.
+
+    Returns:
+        The files.
+    """
+    page = docs / 'probes.md' if docs else results.with_suffix('.md')
+    picture = docs / 'images' / 'probes.png' if docs else results.with_suffix('.png')
+    cells = read_results(results)
+    if not cells:
+        raise UserError(f'{results} holds no finished cell; `mmattn probe` makes them')
+    link = f'../benchmarks/results/studies/{results.name}' if docs else results.name
+    text = render_page(cells, link, picture.relative_to(page.parent).as_posix())
+    write_atomically(page, text.encode())
+    _draw(_summaries(cells), picture)
+    return [page, picture]
+
+
+def render_page(cells: Sequence[Cell], link: str, picture: str) -> str:
+    """The text of the page; `link` and `picture` are paths from its folder."""
+    summaries = _summaries(cells)
+    intro = _INTRODUCTION.format(source=link.rpartition('/')[2], link=link, steps=STEPS)
+    parts = [
+        intro,
+        '## What has been run\n\n' + _coverage(cells),
+        f'![Accuracy of mechanisms and probes]({picture})\n',
+        '## Accuracy\n\n'
+        'Per cent, mean over the seeds, and in parentheses the 95 % confidence interval: over the '
+        'test images (Wilson), and where there are two seeds or more over the seeds too (Student; '
+        'the wider one counts). A small number is that of the seeds. **Bold**: 98 % or more.\n\n'
+        + ''.join(_accuracy_table(summaries)),
+        '## The probes and what was expected\n\n'
+        'The hypotheses were written before the first run, from what the papers claim and what '
+        'the formulas exclude; they stand in `mmattn/probes/table.py`.\n\n'
+        + ''.join(_probe_table()),
+        '## Findings\n\n' + ''.join(_findings(summaries)),
+        '## Twice the steps\n\n' + ''.join(_second_budget(cells)),
+    ]
+    return '\n'.join(parts)
+
+
+def _summaries(cells: Sequence[Cell]) -> dict[tuple[str, str], Summary]:
+    """Those of the main table: by mechanism and probe, at the default number of steps."""
+    return {
+        (mechanism, probe): summary
+        for (mechanism, probe, steps), summary in summarise(cells).items()
+        if steps == STEPS
+    }
+
+
+def _coverage(cells: Sequence[Cell]) -> str:
+    main = [cell for cell in cells if cell.steps == STEPS and cell.seed in PLANNED_SEEDS]
+    planned = len(ALL_MECHANISMS) * len(PROBES) * len(PLANNED_SEEDS)
+    done = sum(cell.mechanism in ALL_MECHANISMS for cell in main)
+    absent = [f'`{name}`' for name in ALL_MECHANISMS if name not in {c.mechanism for c in main}]
+    versions = sorted({f'mmattn {c.mmattn}, torch {c.torch}, Python {c.python}' for c in cells})
+    commits = sorted({c.commit for c in cells if c.commit})
+    return (
+        f'{done} of {planned} cells ({len(ALL_MECHANISMS)} mechanisms and forms of them, '
+        f'{len(PROBES)} probes, {len(PLANNED_SEEDS)} seeds): **{planned - done} are missing.** '
+        + (f'Without any cell: {", ".join(absent)}. ' if absent else '')
+        + f'Commits {", ".join(commits)}; {"; ".join(versions)}; CPU, '
+        f'{sum(c.seconds for c in cells) / 3600:.1f} hours in all.\n'
+    )
+
+
+def _accuracy_table(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
+    yield _row('mechanism', *PROBES)
+    yield _row('---', *['---:'] * len(PROBES))
+    for group in _groups(summaries).values():
+        for name in group:
+            yield _row(f'`{name}`', *(_cell(summaries.get((name, probe))) for probe in PROBES))
+
+
+def _cell(summary: Summary | None) -> str:
+    if summary is None:
+        return 'not run'
+    mean = f'{100 * summary.mean:.1f}'
+    mean = f'**{mean}**' if summary.solved else mean
+    return (
+        f'{mean} ({100 * summary.low:.0f} to {100 * summary.high:.0f}) <sup>{summary.seeds}</sup>'
+    )
+
+
+def _probe_table() -> Iterator[str]:
+    yield _row('probe', 'what decides the class', 'expectation', 'should solve it', 'should fail')
+    yield _row(*['---'] * 5)
+    for probe in PROBES.values():
+        names = (', '.join(f'`{n}`' for n in group) for group in (probe.carry, probe.fail))
+        yield _row(f'**{probe.name}**', probe.question, probe.hypothesis, *names)
+
+
+def _findings(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
+    """Hypothesis against result, for the cells that were run and have a hypothesis."""
+    lines: dict[str, list[str]] = {'agreed': [], 'did not agree': [], 'undecided': []}
+    for (mechanism, probe), summary in sorted(summaries.items()):
+        expected = PROBES[probe].expects(mechanism)
+        if expected is None:
+            continue
+        verdict = (
+            'undecided'
+            if summary.solved is None
+            else 'agreed'
+            if summary.solved == expected
+            else 'did not agree'
+        )
+        note = NOTES.get((mechanism, probe), '') if verdict != 'agreed' else ''
+        words = 'was to solve it' if expected else 'was to fail'
+        lines[verdict].append(
+            f'- `{mechanism}` on *{probe}* {words}: {_plain(summary)}.' + (f' {note}' * bool(note))
+        )
+    count = sum(map(len, lines.values()))
+    yield (
+        f'Of {count} cells with a hypothesis {len(lines["agreed"])} agreed with it (98 % or more '
+        f'where it said *solve*, at most 60 % where it said *fail*), {len(lines["did not agree"])} '
+        f'did not, and {len(lines["undecided"])} lie between 60 and 98 %.\n\n'
+    )
+    for verdict in ('did not agree', 'undecided'):
+        if lines[verdict]:
+            yield f'### {verdict.capitalize()}\n\n' + '\n'.join(lines[verdict]) + '\n\n'
+    missing = [p for p in PROBES if not any(s.solved for (_, q), s in summaries.items() if q == p)]
+    if missing:
+        yield f'No mechanism that was run solves {", ".join(f"*{p}*" for p in missing)}.\n'
+
+
+def _second_budget(cells: Sequence[Cell]) -> Iterator[str]:
+    """What failed, trained for twice as long."""
+    summaries = summarise(cells)
+    longer = {key: s for key, s in summaries.items() if key[2] == 2 * STEPS}
+    if not longer:
+        yield (
+            f'Not run: whether any mechanism that fails here would learn in {2 * STEPS} steps is '
+            'open.\n'
+        )
+        return
+    yield _row('mechanism', 'probe', f'{STEPS} steps', f'{2 * STEPS} steps', 'verdict')
+    yield _row(*['---'] * 5)
+    for (mechanism, probe, _), after in sorted(longer.items()):
+        before = summaries.get((mechanism, probe, STEPS))
+        if before is not None:
+            verdict = 'the same' if before.solved == after.solved else 'another'
+            yield _row(f'`{mechanism}`', probe, _plain(before), _plain(after), verdict)
+
+
+def _plain(summary: Summary) -> str:
+    interval = f'{100 * summary.low:.0f} to {100 * summary.high:.0f}'
+    seeds = 'one seed' if summary.seeds == 1 else f'{summary.seeds} seeds'
+    return f'{100 * summary.mean:.1f} % ({interval}, {seeds})'
+
+
+def _draw(summaries: dict[tuple[str, str], Summary], picture: Path) -> None:
+    values = {key: 100 * summary.mean for key, summary in summaries.items()}
+    title = 'Accuracy on the probes, per cent (chance: 50; grey: not run)'
+    plot_heat_map(_groups(summaries), list(PROBES), values, picture, title=title, limits=(50, 100))
+
+
+def _groups(summaries: dict[tuple[str, str], Summary]) -> dict[str, list[str]]:
+    """Mechanisms with a result, by what they attend over, those with similar rows side by side."""
+    groups: dict[str, list[str]] = {}
+    for name in dict.fromkeys(name for name, _ in summaries):
+        groups.setdefault(_family(name), []).append(name)
+
+    def profile(name: str) -> tuple:
+        known = [summaries.get((name, probe)) for probe in PROBES]
+        return tuple(round(s.mean, 1) if s else 0.5 for s in known), name
+
+    order = ('none', *dict.fromkeys(row.attends for row in MECHANISMS.values()), 'of yours')
+    return {f: sorted(groups[f], key=profile, reverse=True) for f in order if f in groups}
+
+
+def _family(name: str) -> str:
+    plain = re.match(r'\w+', name).group()
+    if plain == NO_MECHANISM:
+        return 'none'
+    return MECHANISMS[plain].attends if plain in MECHANISMS else 'of yours'
+
+
+def _row(*cells: str) -> str:
+    return f'| {" | ".join(cells)} |\n'
