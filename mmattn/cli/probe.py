@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--probes', nargs='+', metavar='PROBE', help='all where no one is named')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED')
-    parser.add_argument('--steps', type=int, metavar='N', help='training steps (default: 400)')
+    parser.add_argument('--steps', type=int, metavar='N', help='training steps (default: 300)')
     parser.add_argument(
         '--import',
         dest='imports',

@@ -56,8 +56,10 @@ def write_report(results: Path, docs: Path | None = None) -> list[Path]:
     page = docs / 'probes.md' if docs else results.with_suffix('.md')
     picture = docs / 'images' / 'probes.png' if docs else results.with_suffix('.png')
     cells = read_results(results)
-    if not cells:
-        raise UserError(f'{results} holds no finished cell; `mmattn probe` makes them')
+    if not _summaries(cells):
+        raise UserError(
+            f'{results} holds no finished cell of {STEPS} steps; `mmattn probe` makes them'
+        )
     link = f'../benchmarks/results/studies/{results.name}' if docs else results.name
     text = render_page(cells, link, picture.relative_to(page.parent).as_posix())
     write_atomically(page, text.encode())

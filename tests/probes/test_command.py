@@ -1,14 +1,17 @@
 """`mmattn probe`: resumes, takes mechanisms of the user, and its page is up to date."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from mmattn.cli import main
 from mmattn.cli.probe_page import render_page
-from mmattn.cli.probe_runs import parse_mechanism, run_cells
+from mmattn.cli.probe_runs import ALL_MECHANISMS, parse_mechanism, run_cells
 from mmattn.errors import UserError
-from mmattn.probes.results import read_cells
+from mmattn.probes import PROBES, STEPS
+from mmattn.probes.results import append_cell, read_cells
+from tests.probes.test_results import cell
 
 REPO = Path(__file__).resolve().parents[2]
 GATE = """
@@ -33,7 +36,7 @@ def test_docs_hold_what_the_command_writes():
     assert (REPO / 'docs/probes.md').read_text() == page, 'run mmattn probe --report'
 
 
-def test_a_run_goes_on_where_it_stopped_and_writes_its_report(tmp_path, capsys):
+def test_a_run_goes_on_where_it_stopped(tmp_path, capsys):
     results = tmp_path / 'probes.csv'
     first = run_cells(results, ['none'], ['position'], seeds=[0], steps=1)
     text = results.read_text()
@@ -41,10 +44,20 @@ def test_a_run_goes_on_where_it_stopped_and_writes_its_report(tmp_path, capsys):
     assert both[0] == first[0] and results.read_text().startswith(text)
     assert [cell.seed for cell in read_cells(results)] == [0, 1]
     assert 'none, position, seed 0: ' in capsys.readouterr().out
+
+
+def test_the_report_stands_beside_the_results_of_a_user(tmp_path):
+    results = tmp_path / 'probes.csv'
+    append_cell(results, cell(steps=STEPS, accuracy=0.5))
+    append_cell(results, cell(steps=STEPS, mechanism='MeanGate', accuracy=1.0))
+    append_cell(results, cell(steps=2 * STEPS, accuracy=0.99))
     main(['probe', '--report', '--results', str(results)])
     assert (tmp_path / 'probes.png').stat().st_size > 1000
     page = (tmp_path / 'probes.md').read_text()
-    assert '](probes.png)' in page and '**1080 are missing.**' in page
+    planned = len(ALL_MECHANISMS) * len(PROBES) * 3
+    assert '](probes.png)' in page and f'**{planned - 1} are missing.**' in page
+    assert '### Did not agree\n\n- `NonLocal` on *match* was to solve it: 50.0 %' in page
+    assert '| another |' in page and '| `MeanGate` | not run |' in page
 
 
 def test_mechanisms_of_the_user_join_by_name(tmp_path, monkeypatch, capsys):
@@ -70,15 +83,13 @@ def test_options_are_part_of_the_name():
         (['none', '--probes', 'mach'], "no probe 'mach'; there are statistic, row, match"),
         (['none', '--steps', '0'], 'steps must be at least 1, got 0'),
         (['none', '--import', 'no_such_module'], 'no_such_module: no such module.*PYTHONPATH'),
-        (['--report'], 'holds no finished cell; `mmattn probe` makes them'),
+        (['--report'], 'holds no finished cell of 300 steps; `mmattn probe` makes them'),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, words, tmp_path, capsys):
     with pytest.raises(SystemExit) as exit:
         main(['probe', *arguments, '--results', str(tmp_path / 'probes.csv')])
     assert exit.value.code == 2
-    import re
-
     assert re.search(words, capsys.readouterr().err)
 
 

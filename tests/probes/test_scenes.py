@@ -143,9 +143,9 @@ def test_second_order_has_equal_means_and_opposite_products():
         _, image, classes = draw(PROBES['second_order'], number)
         first, second = image[VALUE], image[3]
         assert first.sum() == 0 and second.sum() == 0
-        assert (first * second).sum() == 8 * (2 * classes[0] - 1)
+        assert (first * second).sum() == 16 * (2 * classes[0] - 1)
 
 
-def test_nothing_but_the_query_is_on_the_map_of_the_position():
+def test_nothing_but_a_square_is_on_the_map_of_the_position():
     _, image, _ = draw(PROBES['position'], 0)
-    assert image.sum() == 1 and len(cells(image, QUERY)) == 1
+    assert image.sum() == 49 and len(cells(image, QUERY)) == 49

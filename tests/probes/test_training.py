@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_accuracy():
     outcomes = [run_probe(PROBES['match'], SE, seed=seed, steps=3) for seed in (1, 1, 2)]
     assert outcomes[0][:3] == outcomes[1][:3]
     assert outcomes[0].accuracy != outcomes[2].accuracy
-    assert outcomes[0].images == 512 and outcomes[0].pixels == 2048
+    assert outcomes[0].images == 512 and outcomes[0].pixels == 1024
     assert torch.equal(torch.get_rng_state(), random_state)
 
 
