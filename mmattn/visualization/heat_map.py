@@ -23,7 +23,7 @@ def plot_heat_map(
     """Draw one cell for each row and column, with its number in it; cells without one stay grey.
 
     Args:
-        groups: Names of the groups, which stand at the left, and the rows of each.
+        groups: Names of the groups, which stand at the right, and the rows of each.
         columns: Names of the columns.
         values: Percentage by row and column.
         out_png: Picture to write.
@@ -66,9 +66,9 @@ def _name_groups(ax, groups: Mapping[str, Sequence[str]]) -> None:
         place = begin + (len(group) - 1) / 2
         ax.annotate(
             name,
-            (0, place),
+            (1, place),
             xycoords=('axes fraction', 'data'),
-            xytext=(-205, 0),
+            xytext=(8, 0),
             textcoords='offset points',
             va='center',
             fontweight='bold',
