@@ -62,7 +62,7 @@ def run_cells(
     _import(imports)
     subjects = [parse_mechanism(text) for text in mechanisms or ALL_MECHANISMS]
     tasks = [_find_probe(name) for name in probes or PROBES]
-    finished = {cell.key: cell for cell in read_results(results)}
+    read_results(results)  # a file of something else is told before the first training
     versions = _commit(), mmattn.__version__, torch.__version__, platform.python_version()
 
     cells = []
@@ -70,6 +70,8 @@ def run_cells(
         for subject in subjects:
             for task in tasks:
                 key = subject.name, task.name, seed, steps
+                # Read again: another process may work on the same file.
+                finished = {cell.key: cell for cell in read_results(results)}
                 words = 'in the file'
                 if key not in finished:
                     outcome = run_probe(

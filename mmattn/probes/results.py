@@ -73,7 +73,7 @@ def read_cells(path: Path) -> list[Cell]:
     lines = path.read_text(encoding='utf-8').splitlines(keepends=True)
     cells = []
     for number, row in enumerate(csv.reader(line for line in lines if line.endswith('\n')), 1):
-        if number == 1 and tuple(row) == Cell._fields:
+        if tuple(row) == Cell._fields:  # two, where two processes began the file at once
             continue
         try:
             values = zip(Cell.__annotations__.values(), row, strict=True)
