@@ -1,6 +1,7 @@
 """Train mechanisms on synthetic probes that show what each can carry."""
 
 import argparse
+import sys
 from pathlib import Path
 
 from mmattn.errors import UserError
@@ -50,14 +51,18 @@ def run(args: argparse.Namespace) -> None:
 
     from mmattn.cli.probe_runs import run_cells
 
-    run_cells(
-        results,
-        args.mechanisms,
-        args.probes,
-        seeds=args.seeds,
-        steps=args.steps,
-        imports=args.imports,
-    )
+    try:
+        run_cells(
+            results,
+            args.mechanisms,
+            args.probes,
+            seeds=args.seeds,
+            steps=args.steps,
+            imports=args.imports,
+        )
+    except KeyboardInterrupt:
+        print(f'interrupted; the same command goes on from {results}', file=sys.stderr)
+        sys.exit(130)
 
 
 def _default_results() -> Path:

@@ -14,6 +14,7 @@ from torch import nn
 
 import mmattn
 from mmattn.errors import UserError
+from mmattn.files import check_writable
 from mmattn.models.mechanisms import MECHANISMS, build_mechanism
 from mmattn.probes import NO_MECHANISM, PROBES, STEPS, VARIANTS, build_net, run_probe
 from mmattn.probes.results import Cell, append_cell, read_cells
@@ -62,6 +63,7 @@ def run_cells(
     _import(imports)
     subjects = [parse_mechanism(text) for text in mechanisms or ALL_MECHANISMS]
     tasks = [_find_probe(name) for name in probes or PROBES]
+    check_writable(results.parent, 'the folder', 'name another file with --results')
     read_results(results)  # a file of something else is told before the first training
     versions = _commit(), mmattn.__version__, torch.__version__, platform.python_version()
 

@@ -99,3 +99,9 @@ def test_a_file_of_something_else_is_not_written_to(tmp_path):
     with pytest.raises(UserError, match='name another file with --results'):
         run_cells(path, ['none'], ['match'], seeds=[0], steps=1)
     assert path.read_text() == 'a,b\n1,2\n'
+
+
+def test_a_place_that_cannot_be_written_is_told_before_the_first_training(tmp_path):
+    (tmp_path / 'file').touch()
+    with pytest.raises(UserError, match='is a file; name another file with --results'):
+        run_cells(tmp_path / 'file' / 'probes.csv', ['none'], ['match'], seeds=[0], steps=10**9)
