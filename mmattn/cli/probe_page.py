@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from mmattn.cli.probe_notes import NOTES
+from mmattn.cli.probe_findings import findings, second_budget, table_row
 from mmattn.cli.probe_runs import ALL_MECHANISMS, read_results
 from mmattn.errors import UserError
 from mmattn.files import write_atomically
@@ -78,15 +78,16 @@ def render_page(cells: Sequence[Cell], link: str, picture: str) -> str:
         '## Accuracy\n\n'
         'Per cent, mean over the seeds, and in parentheses the 95 % confidence interval: over the '
         'test images (Wilson), and where there are two seeds or more over the seeds too (Student; '
-        'the wider one counts). One seed leaves open what another start would give. A small number is '
-        'that of the seeds. **Bold**: 98 % or more.\n\n' + ''.join(_accuracy_table(summaries)),
+        'the wider one counts). One seed leaves open what another start would give. A small number '
+        'is that of the seeds. **Bold**: 98 % or more.\n\n' + ''.join(_accuracy_table(summaries)),
         '## The probes and what was expected\n\n'
         'The hypotheses were written before the first run, from what the papers claim and what '
-        'the formulas exclude; they stand in `mmattn/probes/table.py`. Afterwards the tasks alone '
-        'were changed (size and number of the marks), until a mechanism or two learnt each in '
-        f'{STEPS} steps.\n\n' + ''.join(_probe_table()),
-        '## Findings\n\n' + ''.join(_findings(summaries)),
-        '## Twice the steps\n\n' + ''.join(_second_budget(cells)),
+        'the formulas exclude; they stand in `mmattn/probes/table.py`. Afterwards the tasks '
+        'and the training were changed (size and number of the marks, learning rate, steps), until '
+        f'a mechanism or two learnt each in {STEPS} steps; the hypotheses were not.\n\n'
+        + ''.join(_probe_table()),
+        '## Findings\n\n' + ''.join(findings(summaries)),
+        '## Twice the steps\n\n' + ''.join(second_budget(cells)),
     ]
     return '\n'.join(parts)
 
@@ -117,11 +118,11 @@ def _coverage(cells: Sequence[Cell]) -> str:
 
 
 def _accuracy_table(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
-    yield _row('mechanism', *PROBES)
-    yield _row('---', *['---:'] * len(PROBES))
+    yield table_row('mechanism', *PROBES)
+    yield table_row('---', *['---:'] * len(PROBES))
     for group in _groups(summaries).values():
         for name in group:
-            yield _row(f'`{name}`', *(_cell(summaries.get((name, probe))) for probe in PROBES))
+            yield table_row(f'`{name}`', *(_cell(summaries.get((name, probe))) for probe in PROBES))
 
 
 def _cell(summary: Summary | None) -> str:
@@ -135,76 +136,13 @@ def _cell(summary: Summary | None) -> str:
 
 
 def _probe_table() -> Iterator[str]:
-    yield _row('probe', 'what decides the class', 'expectation', 'should solve it', 'should fail')
-    yield _row(*['---'] * 5)
+    yield table_row(
+        'probe', 'what decides the class', 'expectation', 'should solve it', 'should fail'
+    )
+    yield table_row(*['---'] * 5)
     for probe in PROBES.values():
         names = (', '.join(f'`{n}`' for n in group) for group in (probe.carry, probe.fail))
-        yield _row(f'**{probe.name}**', probe.question, probe.hypothesis, *names)
-
-
-def _findings(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
-    """Hypothesis against result, for the cells that were run and have a hypothesis."""
-    agreed = {probe: {True: [], False: []} for probe in PROBES}
-    others: dict[str, list[str]] = {'Did not agree': [], 'Undecided': []}
-    for (mechanism, probe), summary in sorted(summaries.items()):
-        expected = PROBES[probe].expects(mechanism)
-        if expected is None:
-            continue
-        if summary.solved == expected:
-            agreed[probe][expected].append(f'`{mechanism}`')
-            continue
-        note = NOTES.get((mechanism, probe))
-        words = 'was to solve it' if expected else 'was to fail'
-        line = f'- `{mechanism}` on *{probe}* {words}: {_plain(summary)}.'
-        others['Undecided' if summary.solved is None else 'Did not agree'].append(
-            f'{line} {note}' if note else line
-        )
-    counts = [sum(len(g[True] + g[False]) for g in agreed.values()), *map(len, others.values())]
-    yield (
-        f'Of {sum(counts)} results with a hypothesis {counts[0]} agreed with it (98 % or more '
-        f'where it said *solve*, at most 60 % where it said *fail*), {counts[1]} did not, and '
-        f'{counts[2]} lie between 60 and 98 %.\n\n### Agreed\n\n'
-    )
-    for probe, groups in agreed.items():
-        words = [
-            f'{verb} {", ".join(groups[expected])}'
-            for expected, verb in ((True, 'solved by'), (False, 'not by'))
-            if groups[expected]
-        ]
-        if words:
-            yield f'- *{probe}*: {"; ".join(words)}\n'
-    for verdict, lines in others.items():
-        if lines:
-            yield f'\n### {verdict}\n\n' + '\n'.join(lines) + '\n'
-    solved = {probe for (_, probe), summary in summaries.items() if summary.solved}
-    missing = [f'*{probe}*' for probe in PROBES if probe not in solved]
-    if missing:
-        yield f'\nNo mechanism that was run solves {", ".join(missing)}.\n'
-
-
-def _second_budget(cells: Sequence[Cell]) -> Iterator[str]:
-    """What failed, trained for twice as long."""
-    summaries = summarise(cells)
-    longer = {key: s for key, s in summaries.items() if key[2] == 2 * STEPS}
-    if not longer:
-        yield (
-            f'Not run: whether any mechanism that fails here would learn in {2 * STEPS} steps is '
-            'open.\n'
-        )
-        return
-    yield _row('mechanism', 'probe', f'{STEPS} steps', f'{2 * STEPS} steps', 'verdict')
-    yield _row(*['---'] * 5)
-    for (mechanism, probe, _), after in sorted(longer.items()):
-        before = summaries.get((mechanism, probe, STEPS))
-        if before is not None:
-            verdict = 'the same' if before.solved == after.solved else 'another'
-            yield _row(f'`{mechanism}`', probe, _plain(before), _plain(after), verdict)
-
-
-def _plain(summary: Summary) -> str:
-    interval = f'{100 * summary.low:.0f} to {100 * summary.high:.0f}'
-    seeds = 'one seed' if summary.seeds == 1 else f'{summary.seeds} seeds'
-    return f'{100 * summary.mean:.1f} % ({interval}, {seeds})'
+        yield table_row(f'**{probe.name}**', probe.question, probe.hypothesis, *names)
 
 
 def _draw(summaries: dict[tuple[str, str], Summary], picture: Path) -> None:
@@ -232,7 +170,3 @@ def _family(name: str) -> str:
     if plain == NO_MECHANISM:
         return 'none'
     return MECHANISMS[plain].attends if plain in MECHANISMS else 'of yours'
-
-
-def _row(*cells: str) -> str:
-    return f'| {" | ".join(cells)} |\n'

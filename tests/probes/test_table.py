@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmattn.cli.probe_notes import NOTES
+from mmattn.cli.probe_findings import NOTES
 from mmattn.cli.probe_runs import ALL_MECHANISMS, parse_mechanism
 from mmattn.probes import PROBES, WIDTH, build_net
 from mmattn.probes.scenes import CHANNELS, SIZE
