@@ -7,7 +7,18 @@ from mmattn.probes.results import Cell, Summary, summarise
 
 # Why a result did not agree with its hypothesis, where that is known, by mechanism and probe. The
 # page shows a note only where the cell was run and did not agree.
-NOTES: dict[tuple[str, str], str] = {}
+NOTES = {
+    ('CoordinateAttention', 'position'): (
+        'Its means of rows and columns go through convolutions that all rows and columns share: '
+        'where the map moves, the gates move with it, and nothing tells one row from another. It '
+        'keeps apart what lies in different rows, but does not know which row is which.'
+    ),
+    ('CrissCross(recurrence=2)', 'two_steps'): (
+        'Two steps connect every two pixels, so that the information is there; why it was not '
+        'learnt is open. Both steps share their weights, and queries and keys have 4 of 32 '
+        'channels here.'
+    ),
+}
 
 
 def findings(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
