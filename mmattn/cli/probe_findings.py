@@ -18,6 +18,10 @@ NOTES = {
         'learnt is open. Both steps share their weights, and queries and keys have 4 of 32 '
         'channels here.'
     ),
+    ('GAM', 'statistic'): (
+        'Neither of its gates pools: that of channels is computed pixel by pixel, that of '
+        'positions by two 7 x 7 convolutions. It is global by its name alone.'
+    ),
 }
 
 
