@@ -55,12 +55,16 @@ def run_probe(
         steps: Number of training steps.
         shuffled: Train and test on cues that tell nothing about the labels.
     """
-    start = time.monotonic()
-    with torch.random.fork_rng(devices=[]):  # a mechanism may draw while it trains: dropout
-        torch.manual_seed(seed)
-        net = build_net(make, maps, seed)
-        _train(net, probe, seed, steps, shuffled)
-        correct, pixels = _test(net, probe, seed, shuffled)
+    start, threads = time.monotonic(), torch.get_num_threads()
+    torch.set_num_threads(1)  # more would add the same numbers in another order
+    try:
+        with torch.random.fork_rng(devices=[]):  # a mechanism may draw while it trains: dropout
+            torch.manual_seed(seed)
+            net = build_net(make, maps, seed)
+            _train(net, probe, seed, steps, shuffled)
+            correct, pixels = _test(net, probe, seed, shuffled)
+    finally:
+        torch.set_num_threads(threads)
     return Outcome(correct / pixels, _TEST_IMAGES, pixels, time.monotonic() - start)
 
 
