@@ -1,0 +1,172 @@
+"""The trainings behind `mmattn probe`."""
+
+import ast
+import platform
+import subprocess
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+import mmattn
+from mmattn.errors import UserError
+from mmattn.files import check_writable
+from mmattn.models.mechanisms import MECHANISMS, build_mechanism
+from mmattn.probes import NO_MECHANISM, PROBES, STEPS, VARIANTS, build_net, run_probe
+from mmattn.probes.results import Cell, append_cell, read_cells
+
+# What runs where no mechanism is named.
+ALL_MECHANISMS = (NO_MECHANISM, *MECHANISMS, *VARIANTS)
+
+
+class Subject(NamedTuple):
+    """What is put into the net: its name in the table, its builder, and how many maps it takes."""
+
+    name: str
+    make: Callable[[int], nn.Module]
+    maps: int
+
+
+def run_cells(
+    results: Path,
+    mechanisms: Sequence[str] | None = None,
+    probes: Sequence[str] | None = None,
+    *,
+    seeds: Sequence[int] = (0, 1, 2),
+    steps: int | None = None,
+    imports: Iterable[str] = (),
+) -> list[Cell]:
+    """Train every mechanism on every probe from every seed, but what the file already holds.
+
+    Args:
+        results: CSV file; each cell is appended to it as it ends, so that a run that is killed goes
+            on where it was.
+        mechanisms, probes: All where none is named.
+        seeds: Of weights and data.
+        steps: Training steps.
+        imports: Modules that register mechanisms of the user.
+
+    Returns:
+        The cells that were asked for, in the order of the run.
+
+    Raises:
+        UserError: An unknown name, an option that a mechanism does not have, or a file that holds
+            something else.
+    """
+    steps = STEPS if steps is None else steps
+    if steps < 1:
+        raise UserError(f'--steps must be at least 1, got {steps}')
+    _import(imports)
+    subjects = [parse_mechanism(text) for text in mechanisms or ALL_MECHANISMS]
+    tasks = [_find_probe(name) for name in probes or PROBES]
+    check_writable(results.parent, 'the folder', 'name another file with --results')
+    read_results(results)  # a file of something else is told before the first training
+    versions = _commit(), mmattn.__version__, torch.__version__, platform.python_version()
+
+    cells = []
+    for seed in seeds:
+        for subject in subjects:
+            for task in tasks:
+                key = subject.name, task.name, seed, steps
+                # Read again: another process may work on the same file.
+                finished = {cell.key: cell for cell in read_results(results)}
+                words = 'in the file'
+                if key not in finished:
+                    outcome = run_probe(
+                        task, subject.make, maps=subject.maps, seed=seed, steps=steps
+                    )
+                    accuracy, seconds = round(outcome.accuracy, 5), round(outcome.seconds, 1)
+                    measured = accuracy, outcome.images, outcome.pixels, seconds
+                    finished[key] = Cell(*key, *measured, *versions)
+                    append_cell(results, finished[key])
+                    words = f'{seconds:.0f} s'
+                cells.append(finished[key])
+                share = 100 * finished[key].accuracy
+                print(
+                    f'{subject.name}, {task.name}, seed {seed}: {share:.1f} % ({words})', flush=True
+                )
+    return cells
+
+
+def read_results(path: Path) -> list[Cell]:
+    """`read_cells`; a file that holds something else is a mistake of the user."""
+    try:
+        return read_cells(path)
+    except (ValueError, OSError) as error:
+        raise UserError(f'{error}; name another file with --results') from error
+
+
+def parse_mechanism(text: str) -> Subject:
+    """A mechanism by name, with options as in a call: ``CrissCross(recurrence=2)``.
+
+    Raises:
+        UserError: No such mechanism, or options that it does not take.
+    """
+    name, options = _parse_call(text)
+    if name == NO_MECHANISM and not options:
+        return Subject(name, lambda in_channels: nn.Identity(), 1)
+    fusion = name in MECHANISMS and MECHANISMS[name].kind == 'fusion'
+    role = 'fusion' if fusion else 'MECHANISM'
+    cfg = dict(type=name, **options)
+
+    def make(in_channels: int) -> nn.Module:
+        return build_mechanism(role, cfg, in_channels=in_channels)[1]
+
+    maps = 2 if fusion else 1
+    build_net(make, maps)  # wrong options are told before the first training
+    words = ', '.join(f'{key}={value!r}' for key, value in options.items())
+    return Subject(f'{name}({words})' if options else name, make, maps)
+
+
+def _parse_call(text: str) -> tuple[str, dict]:
+    try:
+        node = ast.parse(text.strip(), mode='eval').body
+        if isinstance(node, ast.Name):
+            return node.id, {}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
+            options = {item.arg: ast.literal_eval(item.value) for item in node.keywords}
+            if None not in options:
+                return node.func.id, options
+    except (SyntaxError, ValueError):
+        pass
+    raise UserError(
+        f'{text!r} is not the name of a mechanism; expected one such as NonLocal or '
+        '"CrissCross(recurrence=2)"'
+    )
+
+
+def _find_probe(name: str):
+    if name not in PROBES:
+        raise UserError(f'no probe {name!r}; there are {", ".join(PROBES)}')
+    return PROBES[name]
+
+
+def _import(modules: Iterable[str]) -> None:
+    for module in modules:
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            raise UserError(
+                f'--import {module}: no such module; where it lies in a folder mine, put '
+                'PYTHONPATH=mine before the command'
+            ) from error
+
+
+def _commit() -> str:
+    """The commit of this package, '-dirty' if it was changed since; '' outside a checkout."""
+    package = Path(mmattn.__file__).parent
+    git = partial(subprocess.run, cwd=package, capture_output=True, text=True)
+    try:
+        head = git(['git', 'rev-parse', '--short=7', 'HEAD'])
+        if head.returncode:
+            return ''
+        dirty = git(['git', 'diff', '--quiet', 'HEAD', '--', '.']).returncode
+    except FileNotFoundError:  # no git
+        return ''
+    return head.stdout.strip() + ('-dirty' if dirty else '')

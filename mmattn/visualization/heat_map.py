@@ -1,0 +1,77 @@
+"""A table of percentages as a picture, its rows in groups."""
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from mmattn.files import write_atomically
+
+
+def plot_heat_map(
+    groups: Mapping[str, Sequence[str]],
+    columns: Sequence[str],
+    values: Mapping[tuple[str, str], float],
+    out_png: Path,
+    *,
+    title: str,
+    limits: tuple[float, float],
+) -> Path:
+    """Draw one cell for each row and column, with its number in it; cells without one stay grey.
+
+    Args:
+        groups: Names of the groups, which stand at the right, and the rows of each.
+        columns: Names of the columns.
+        values: Percentage by row and column.
+        out_png: Picture to write.
+        title: Line above the picture.
+        limits: Percentages at the two ends of the colours.
+    """
+    rows = [row for group in groups.values() for row in group]
+    figure = Figure(
+        figsize=(4.2 + 0.85 * len(columns), 1.6 + 0.3 * len(rows)), dpi=120, layout='constrained'
+    )
+    ax = figure.add_subplot()
+    colours, norm = 'viridis', Normalize(*limits)
+    table = [[values.get((row, column), float('nan')) for column in columns] for row in rows]
+    ax.set_facecolor('0.88')
+    image = ax.imshow(table, cmap=colours, norm=norm, aspect='auto')
+    for y, line in enumerate(table):
+        for x, value in enumerate(line):
+            if value == value:  # not the NaN of a missing cell
+                dark = norm(value) < 0.6
+                ax.text(x, y, f'{value:.0f}', ha='center', va='center', color='w' if dark else 'k')
+    ax.set_xticks(range(len(columns)), columns, rotation=30, ha='left')
+    ax.xaxis.tick_top()
+    ax.set_yticks(range(len(rows)), rows)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+    _name_groups(ax, groups)
+    ax.set_title(title, loc='left', fontsize=10)
+    figure.colorbar(image, ax=ax, label='accuracy (%)', fraction=0.03, extend='min')
+    png = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(png)
+    write_atomically(Path(out_png), png.getvalue())
+    return Path(out_png)
+
+
+def _name_groups(ax, groups: Mapping[str, Sequence[str]]) -> None:
+    begin = 0
+    for name, group in groups.items():
+        if begin:
+            ax.axhline(begin - 0.5, color='w', linewidth=4)
+        place = begin + (len(group) - 1) / 2
+        ax.annotate(
+            name,
+            (1, place),
+            xycoords=('axes fraction', 'data'),
+            xytext=(8, 0),
+            textcoords='offset points',
+            va='center',
+            fontweight='bold',
+            color='0.35',
+        )
+        begin += len(group)

@@ -1,0 +1,64 @@
+"""The net sees what it should and no more; trainings repeat; what the probes promise holds."""
+
+import pytest
+import torch
+from torch import nn
+
+from mmattn.attention import SE, NonLocal
+from mmattn.probes import PROBES, build_net, run_probe
+from mmattn.probes.scenes import CHANNELS, SIZE
+
+
+def none(in_channels: int) -> nn.Module:
+    return nn.Identity()
+
+
+def test_the_field_without_a_mechanism_is_nine_pixels():
+    net = build_net(none).eval()
+    image = torch.randn(1, CHANNELS, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    image.requires_grad_()
+    net(image)[0, :, 12, 12].sum().backward()
+    seen = image.grad[0].abs().sum(dim=0).nonzero()
+    assert seen.min(dim=0).values.tolist() == [8, 8]
+    assert seen.max(dim=0).values.tolist() == [16, 16]
+
+
+def test_the_net_does_not_know_where_it_is():
+    net = build_net(none).eval()
+    image = torch.randn(1, CHANNELS, SIZE, SIZE, generator=torch.Generator().manual_seed(0))
+    moved = net(image.roll((7, 11), dims=(2, 3)))
+    torch.testing.assert_close(moved, net(image).roll((7, 11), dims=(2, 3)), atol=1e-5, rtol=1e-5)
+
+
+def test_nets_of_one_seed_share_their_convolutions():
+    first, second = build_net(none, seed=3).state_dict(), build_net(SE, seed=3).state_dict()
+    assert all(torch.equal(value, second[key]) for key, value in first.items())
+    other = build_net(none, seed=4).state_dict()
+    assert not torch.equal(first['first.0.weight'], other['first.0.weight'])
+
+
+def test_the_same_seed_gives_the_same_accuracy():
+    random_state = torch.get_rng_state()
+    outcomes = [run_probe(PROBES['match'], SE, seed=seed, steps=3) for seed in (1, 1, 2)]
+    assert outcomes[0][:3] == outcomes[1][:3]
+    assert outcomes[0].accuracy != outcomes[2].accuracy
+    assert outcomes[0].images == 512 and outcomes[0].pixels == 1024
+    assert torch.equal(torch.get_rng_state(), random_state)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('probe', PROBES.values(), ids=list(PROBES))
+def test_without_a_mechanism_no_probe_is_solved(probe):
+    assert run_probe(probe, none).accuracy <= 0.60
+
+
+@pytest.mark.slow
+def test_attention_between_pixels_matches():
+    outcome = run_probe(PROBES['match'], NonLocal)
+    assert outcome.accuracy >= 0.98
+
+
+@pytest.mark.slow
+def test_shuffled_cues_leave_chance():
+    outcome = run_probe(PROBES['match'], NonLocal, shuffled=True)
+    assert 0.45 <= outcome.accuracy <= 0.55
