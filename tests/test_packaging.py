@@ -142,6 +142,7 @@ ROOMS = (
     ('preflight',),
     ('engine',),
     ('visualization', 'evaluation', 'datasets', 'models'),
+    ('probes',),
     ('attention',),
     ('ops',),
 )

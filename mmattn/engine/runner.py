@@ -57,7 +57,9 @@ class Runner(mmengine.runner.Runner):
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
         checkpoint = super().load_checkpoint(*args, **kwargs)
-        checkpoint.get('meta', {}).pop('config', None)
+        meta = checkpoint.get('meta')
+        if isinstance(meta, dict):
+            meta.pop('config', None)
         return checkpoint
 
     def resume(self, *args: Any, **kwargs: Any) -> None:

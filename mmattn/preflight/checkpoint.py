@@ -105,7 +105,8 @@ def check_start(path: str | Path, shapes: dict[str, tuple[int, ...]]) -> str:
 def _weights(path: str | Path, checkpoint: Any) -> dict[str, torch.Tensor]:
     """The state dict of a checkpoint, without the prefix that data-parallel models add."""
     weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else {}
-    if not weights or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+    whole = isinstance(weights, dict) and weights
+    if not whole or not all(isinstance(value, torch.Tensor) for value in weights.values()):
         raise UserError(
             f'checkpoint {path} holds no model weights (no `state_dict`): give a .pth file that a '
             'training run wrote'
@@ -155,5 +156,7 @@ def _guess(found: dict, expected: dict, cfg: Config) -> str:
 
 def _trained_with(checkpoint: dict) -> str:
     """mmengine notes the name of the run: the config's, and the time of its start."""
-    name = re.sub(r'_\d{8}_\d{6}$', '', checkpoint.get('meta', {}).get('experiment_name', ''))
+    meta = checkpoint.get('meta')
+    name = meta.get('experiment_name') if isinstance(meta, dict) else None
+    name = re.sub(r'_\d{8}_\d{6}$', '', name) if isinstance(name, str) else ''
     return f' ({name})' if name else ''

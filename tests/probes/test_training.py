@@ -46,19 +46,19 @@ def test_the_same_seed_gives_the_same_accuracy():
     assert torch.equal(torch.get_rng_state(), random_state)
 
 
-@pytest.mark.slow
+@pytest.mark.study
 @pytest.mark.parametrize('probe', PROBES.values(), ids=list(PROBES))
 def test_without_a_mechanism_no_probe_is_solved(probe):
     assert run_probe(probe, none).accuracy <= 0.60
 
 
-@pytest.mark.slow
+@pytest.mark.study
 def test_attention_between_pixels_matches():
     outcome = run_probe(PROBES['match'], NonLocal)
     assert outcome.accuracy >= 0.98
 
 
-@pytest.mark.slow
+@pytest.mark.study
 def test_shuffled_cues_leave_chance():
     outcome = run_probe(PROBES['match'], NonLocal, shuffled=True)
     assert 0.45 <= outcome.accuracy <= 0.55
