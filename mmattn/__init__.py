@@ -10,8 +10,8 @@ from importlib import import_module
 __version__ = '0.1.0'
 
 _PARTS = (
-    *('apis', 'attention', 'datasets', 'engine', 'evaluation', 'models', 'ops', 'preflight', 'probes'),
-    'visualization',
+    *('apis', 'attention', 'datasets', 'engine', 'evaluation', 'models'),
+    *('ops', 'preflight', 'probes', 'visualization'),
 )
 
 
