@@ -34,6 +34,7 @@ class ModelFacts:
         macs: Multiply-adds of an inference on one image; None where they cannot be counted.
         backbone: Parameters of the backbone without what is plugged into it.
         plugged: Parameters that plugins, fusions and replaced convolutions add to that.
+        plugged_macs: Multiply-adds that they add; None where they cannot be counted.
         places: What is plugged in, and where it is meant to stand, where that is known.
     """
 
@@ -43,6 +44,7 @@ class ModelFacts:
     macs: float | None
     backbone: int
     plugged: int
+    plugged_macs: float | None
     places: dict[str, str]
 
     def __str__(self) -> str:
@@ -54,9 +56,13 @@ class ModelFacts:
             line += f', {readable(self.macs)} multiply-adds for an image of {height}x{width}'
         if not self.plugged:
             return line
+        macs = (
+            '' if self.plugged_macs is None else f' and {readable(self.plugged_macs)} multiply-adds'
+        )
         line += (
-            f'\nplugins: {readable(self.plugged)} parameters, '
+            f'\nplugins: add {readable(self.plugged)} parameters{macs}, '
             f"{self.plugged / self.backbone:.1%} of the backbone's own {readable(self.backbone)}"
+            ' parameters'
         )
         if self.plugged <= self.backbone:
             return line
@@ -75,10 +81,14 @@ def look_at_model(cfg: Config) -> ModelFacts:
     model, mode = _build(cfg.model)
     size = _image_size(cfg)
     plugged = backbone = 0
+    plugged_macs = None
     if any(cfg.model.get('backbone', {}).get(key) for key in _PLUGGED):
         bare = {key: value for key, value in cfg.model.backbone.items() if key not in _PLUGGED}
-        backbone = _count_parameters(_build(bare)[0])
+        bare_backbone, bare_mode = _build(bare)
+        backbone = _count_parameters(bare_backbone)
         plugged = _count_parameters(model.backbone) - backbone
+        own, whole = _macs(bare_backbone, bare_mode, size), _macs(model.backbone, mode, size)
+        plugged_macs = None if own is None or whole is None else whole - own
     return ModelFacts(
         shapes={key: tuple(value.shape) for key, value in model.state_dict().items()},
         parameters=_count_parameters(model),
@@ -86,6 +96,7 @@ def look_at_model(cfg: Config) -> ModelFacts:
         macs=None if mode is None else _look_inside(model, mode, cfg.model, size),
         backbone=backbone,
         plugged=plugged,
+        plugged_macs=plugged_macs,
         places=dict(_places(cfg.model.get('backbone') or {})),
     )
 
@@ -121,6 +132,18 @@ def _build_here(settings: dict) -> nn.Module:
 def _image_size(cfg: Config) -> tuple[int, int]:
     size = (cfg.model.get('data_preprocessor') or {}).get('size') or cfg.get('crop_size')
     return tuple(size) if size else _DEFAULT_SIZE
+
+
+def _macs(backbone: nn.Module, mode: FakeTensorMode | None, size: tuple[int, int]) -> float | None:
+    """Multiply-adds of a backbone; None where it needs values, or fails as it is told elsewhere."""
+    if mode is None:
+        return None
+    try:
+        with mode, torch.no_grad():
+            image = torch.empty(1, 3, *size)
+            return count_macs(lambda: backbone(image))
+    except Exception:
+        return None
 
 
 def _count_parameters(module: nn.Module) -> int:

@@ -67,6 +67,9 @@ def test_what_is_plugged_in_is_counted_apart():
         for key, x in MODELS.build(copy.deepcopy(config().model)).named_parameters()
         if not key.startswith('backbone.')
     )
+    # Two layers of a gate for each of two blocks in each stage.
+    assert plugged.plugged_macs == plugged.plugged
+    assert plugged.macs == bare.macs + plugged.plugged_macs
     assert "of the backbone's own" in str(plugged)
 
 
