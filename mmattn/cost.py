@@ -73,7 +73,7 @@ def count_macs(run: Callable[[], object]) -> float:
 def readable(value: float) -> str:
     """A count for people: 1234567 -> '1.2 M'."""
     for unit, size in (('G', 1e9), ('M', 1e6), ('k', 1e3)):
-        if value >= size:
+        if abs(value) >= size:
             return f'{two_digits(value / size)} {unit}'
     return f'{value:.0f}'
 
