@@ -34,11 +34,12 @@ def look_at(
     Raises:
         UserError: Whatever can be known to be wrong.
     """
-    summary = str(check_data(cfg, loaders, data))
     facts = look_at_model(cfg)
+    start = []
+    if checkpoint is not None:
+        start = [check_checkpoint(checkpoint, cfg, facts.shapes, resume=resume)]
+    summary = str(check_data(cfg, loaders, data))
     if checkpoint is None:
         start = fetch_pretrained(cfg, facts.shapes)
         start += [check_start(cfg.load_from, facts.shapes)] if cfg.get('load_from') else []
-    else:
-        start = [check_checkpoint(checkpoint, cfg, facts.shapes, resume=resume)]
     return '\n'.join(filter(None, [summary, str(facts), *start]))
