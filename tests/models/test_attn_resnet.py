@@ -323,7 +323,7 @@ def test_it_builds_in_any_default_scope():
             "plugins: SE: .*unexpected keyword argument 'ratio'",
         ),
         (
-            dict(plugins=[dict(cfg=dict(type='SE'), position='after_conv1')]),
+            dict(plugins=[dict(cfg=dict(type='SE', reduction=16), position='after_conv1')]),
             'plugins: SE: reduction must be between 1 and in_channels=8, got 16',
         ),
         (dict(fusion=SE), "fusion: type must be one of AFF, IAFF, or .* got 'SE'"),
