@@ -21,6 +21,12 @@ ENDLESS = (
 )
 
 
+def _as_from_a_terminal() -> None:
+    """Signals that whatever runs the tests ignores (nohup, a job in the background) act again."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Started:
     """A run in the background, with its output in a file."""
 
@@ -34,6 +40,7 @@ class Started:
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
+                preexec_fn=_as_from_a_terminal,
             )
 
     @property
