@@ -58,15 +58,15 @@ def explain_settings() -> Iterator[None]:
         raise
 
 
-def is_refusal(error: Exception, own_frames: int = 2) -> bool:
+def is_refusal(error: Exception) -> bool:
     """True where a library raised ``error`` on purpose, and no code of the user took part.
 
     On purpose: by a statement ``raise`` or ``assert``, or because a call does not have the
-    arguments that it is given. The error that it was raised from is looked at as well. The first
-    ``own_frames`` do not count: those of `explain_settings` and of its block.
+    arguments that it is given. The error that it was raised from is looked at as well. The frames
+    of `explain_settings` and of its block do not count.
     """
-    frames = list(_frames(error.__traceback__))[own_frames:]
-    if not frames or not is_of_libraries(error, skip=own_frames):
+    frames = list(_frames(error.__traceback__))[2:]
+    if not frames or not is_of_libraries(error, skip=2):
         return False
     last = frames[-1]
     line = linecache.getline(last.tb_frame.f_code.co_filename, last.tb_lineno).strip()
