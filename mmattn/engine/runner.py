@@ -21,7 +21,11 @@ from mmattn.engine.train_loop import resumable
 from mmattn.errors import explain_settings
 from mmattn.signals import outlive_signals
 
-_POINTLESS_WARNINGS = ('Default ``avg_non_ignore`` is False', 'The draw is False')
+_POINTLESS_WARNINGS = (
+    'Default ``avg_non_ignore`` is False',
+    'The draw is False',
+    '``build_loss`` would be deprecated soon',  # of upstream mmseg, about itself
+)
 
 
 class Runner(mmengine.runner.Runner):
