@@ -6,6 +6,9 @@ DEMO_CONFIG ?= configs/ccnet/ccnet_r18-d8_1xb4-300it_toy-128x256.py
 DEMO_DIR := work_dirs/demo
 TESTS ?=
 
+# In a log file pip's lines for each package are noise; on a terminal they show that it goes on.
+PIP_QUIET := $(if $(MAKE_TERMOUT),,--quiet)
+
 VENV_onedl := .venv
 VENV_openmmlab := .venv-openmmlab
 VENV := $(VENV_$(STACK))
@@ -56,13 +59,13 @@ $(READY): $(STACKED) setup.py $(shell find mmattn/ops/csrc -type f)
 
 .PHONY: install-onedl install-openmmlab
 install-onedl:
-	@$(PY) -m pip install -r requirements/onedl.lock
+	@$(PY) -m pip install $(PIP_QUIET) -r requirements/onedl.lock
 
 # Only the compiled wheel will do: pip's own cache may hold one made for another torch.
 install-openmmlab:
-	@$(PY) -m pip install -r requirements/openmmlab-build.lock
+	@$(PY) -m pip install $(PIP_QUIET) -r requirements/openmmlab-build.lock
 	@wheels=$$(requirements/build_mmcv.sh $(VENV) '$(MMATTN_CACHE)') && \
-	    $(PY) -m pip install --only-binary mmcv --find-links "$$wheels" -r requirements/openmmlab.lock
+	    $(PY) -m pip install $(PIP_QUIET) --only-binary mmcv --find-links "$$wheels" -r requirements/openmmlab.lock
 
 demo: $(READY)
 	@echo '== demo 1/3: generated scenes (seconds)'

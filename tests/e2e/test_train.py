@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import mmseg
@@ -21,6 +22,17 @@ from .conftest import CONFIG, REPO
 
 def trained_iterations(log: str) -> list[int]:
     return [int(number) for number in re.findall(r'Iter\(train\) +\[ *(\d+)/', log)]
+
+
+def wait_for(
+    condition: Callable[[], bool], process: subprocess.Popen, seconds: float = 300
+) -> None:
+    """Return when the condition holds, which it must while the process runs."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert process.poll() is None, f'the process ended with {process.returncode}'
+        assert time.monotonic() < deadline, f'not within {seconds} s'
+        time.sleep(0.01)
 
 
 def test_training_ends_with_what_to_do_next(trained):
@@ -117,10 +129,7 @@ def test_a_killed_run_resumes(run, command, environment, tmp_path):
     with log.open('w') as output:
         process = subprocess.Popen(call, cwd=REPO, env=environment, stdout=output, stderr=output)
     try:
-        deadline = time.monotonic() + 300
-        while len(trained_iterations(log.read_text())) < 5:
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-2000:]
-            time.sleep(0.01)
+        wait_for(lambda: len(trained_iterations(log.read_text())) >= 5, process)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -134,22 +143,30 @@ def test_a_killed_run_resumes(run, command, environment, tmp_path):
     assert trained_iterations(result.stdout) == [reached + 1]
 
 
-def test_a_full_disk_ends_in_one_line_and_leaves_what_was_saved(run, tmp_path):
-    mount = ['mount', '-t', 'tmpfs', '-o', 'size=4500k', 'tmpfs', str(tmp_path)]
+def test_a_full_disk_ends_in_one_line_and_leaves_what_was_saved(command, environment, tmp_path):
+    mount = ['mount', '-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', str(tmp_path)]
     if subprocess.run(mount, capture_output=True).returncode:
         pytest.skip('no right to mount a small disk')
     try:
-        options = ('train_cfg.max_iters=4', 'train_cfg.val_interval=9')
         work_dir = tmp_path / 'run'
-        result = run('train.py', CONFIG, '--work-dir', work_dir, options=options)
-        assert result.returncode == 1
-        assert 'Traceback' not in result.stderr
-        assert (
-            f'error: the disk is full: {work_dir / "iter_4.pth"} was not written: it needs'
-            in (result.stderr.strip().splitlines()[-1])
+        options = ('train_cfg.max_iters=100', 'train_cfg.val_interval=900')
+        options += ('default_hooks.checkpoint.max_keep_ckpts=-1',)
+        call = command('train.py', CONFIG, '--work-dir', work_dir, options=options)
+        process = subprocess.Popen(
+            call, cwd=REPO, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
         )
-        assert 'bytes too few' in result.stderr
-        assert latest_checkpoint(work_dir).name == 'iter_2.pth'
+        wait_for((work_dir / 'iter_2.pth').exists, process)
+        room = shutil.disk_usage(tmp_path).free - 2**18  # for the log, not for a checkpoint
+        (tmp_path / 'ballast').write_bytes(bytes(room))
+        error = process.communicate(timeout=300)[1].decode()
+        assert process.returncode == 1
+        assert 'Traceback' not in error
+        latest = latest_checkpoint(work_dir)
+        safe_load(latest)  # whole
+        failed = work_dir / f'iter_{int(latest.stem.removeprefix("iter_")) + 2}.pth'
+        message = error.strip().splitlines()[-1]
+        assert message.startswith(f'error: the disk is full: {failed} was not written: it needs')
+        assert 'bytes too few' in message
         assert not list(work_dir.glob('.*'))
     finally:
         subprocess.run(['umount', '-l', str(tmp_path)], check=True)

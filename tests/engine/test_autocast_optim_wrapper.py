@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from mmengine.logging import MessageHub
+from mmengine.logging import MessageHub, MMLogger
 from mmengine.registry import OPTIM_WRAPPERS
 from torch import nn
 
@@ -21,8 +21,9 @@ def images() -> torch.Tensor:
 
 @pytest.fixture(autouse=True)
 def on_the_cpu(monkeypatch):
-    """mmengine's get_device, where a GPU is there as well."""
+    """A CPU that has bfloat16, also where there is a GPU or an older CPU."""
     monkeypatch.setattr('mmattn.engine.cpu.get_device', lambda: 'cpu')
+    monkeypatch.setattr('mmattn.engine.cpu.cpu_has_bfloat16', lambda: True)
 
 
 def wrap(model: nn.Module, **settings):
@@ -38,6 +39,17 @@ def test_the_forward_pass_is_bfloat16_and_the_weights_stay_float32(model, images
     assert model(images).dtype == torch.float32  # only inside
     wrapper.update_params(output.float().square().mean())
     assert model.weight.dtype == torch.float32
+
+
+def test_a_cpu_that_emulates_bfloat16_trains_in_float32_and_says_so(
+    model, images, monkeypatch, caplog
+):
+    monkeypatch.setattr('mmattn.engine.cpu.cpu_has_bfloat16', lambda: False)
+    MMLogger.get_instance('emulates').addHandler(caplog.handler)
+    with wrap(model).optim_context(model):
+        output = model(images)
+    assert output.dtype == torch.float32
+    assert 'mixed precision is left out' in caplog.text
 
 
 def test_the_step_is_the_float32_step_but_for_rounding(model, images):
