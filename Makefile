@@ -70,7 +70,7 @@ install-openmmlab:
 demo: $(READY)
 	@echo '== demo 1/3: generated scenes (seconds)'
 	@$(PY) tools/prepare_data.py toy
-	@echo '== demo 2/3: training $(notdir $(DEMO_CONFIG)) on the CPU (about 2 minutes on 2 cores)'
+	@echo '== demo 2/3: training $(notdir $(DEMO_CONFIG)) on the CPU (2 to 8 minutes on 2 cores)'
 	@rm -rf $(DEMO_DIR)
 	@CUDA_VISIBLE_DEVICES= $(PY) tools/train.py $(DEMO_CONFIG) --work-dir $(DEMO_DIR) --amp
 	@echo '== demo 3/3: evaluation (seconds)'

@@ -1,6 +1,7 @@
 """The second step of a run: what the caller asks for goes into the config."""
 
 import os
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +18,7 @@ from mmattn.preflight.data_sets import inner_configs
 from mmattn.preflight.pretrained import drop_pretrained
 
 RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
+SLURM = {'RANK': 'SLURM_PROCID', 'WORLD_SIZE': 'SLURM_NTASKS', 'LOCAL_RANK': 'SLURM_LOCALID'}
 STARTED_BY = {'pytorch': 'torchrun --nproc_per_node N', 'slurm': 'srun', 'mpi': 'mpirun'}
 
 TIMEOUT = 600  # seconds; torch's own is 10 minutes with NCCL and 30 with gloo
@@ -42,7 +44,7 @@ def set_launcher(cfg: Config, launcher: str) -> None:
     longer than `env_cfg.dist_cfg.timeout` (seconds) ends with an error.
 
     Raises:
-        UserError: They were not started by that launcher, or the launcher needs GPUs.
+        UserError: They were not started by that launcher, the launcher needs GPUs, or Slurm is not there.
     """
     cfg.launcher = launcher
     if launcher == 'none':
@@ -56,8 +58,10 @@ def set_launcher(cfg: Config, launcher: str) -> None:
     cfg.merge_from_dict({'env_cfg.dist_cfg.timeout': timeout})
     if not on_cpu():
         return
-    if launcher != 'pytorch':
-        raise UserError(f'--launcher {launcher} needs GPUs; on CPUs use torchrun and pytorch')
+    if launcher == 'mpi':
+        raise UserError('--launcher mpi needs GPUs; on CPUs use torchrun and pytorch, or slurm')
+    if launcher == 'slurm':
+        _read_slurm()
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=timeout))
     wrapper = {'find_unused_parameters': cfg.get('find_unused_parameters', False)}
@@ -65,6 +69,24 @@ def set_launcher(cfg: Config, launcher: str) -> None:
     if wrapper.get('type') in (None, 'MMDistributedDataParallel'):
         wrapper['type'] = 'CPUDistributedDataParallel'
     cfg.model_wrapper_cfg = wrapper
+
+
+def _read_slurm() -> None:
+    """Set what torch reads of the environment from what Slurm says, as mmengine does for GPUs."""
+    for name, source in SLURM.items():
+        if source not in os.environ:
+            raise UserError(f'--launcher slurm finds no {source} in the environment: use srun')
+        os.environ[name] = os.environ[source]
+    if 'MASTER_ADDR' not in os.environ:
+        nodes = ['scontrol', 'show', 'hostnames', os.environ.get('SLURM_JOB_NODELIST', '')]
+        try:
+            names = subprocess.run(nodes, capture_output=True, text=True, check=True).stdout
+        except (OSError, subprocess.CalledProcessError) as error:
+            raise UserError(
+                f'--launcher slurm cannot tell the first machine ({error}): set MASTER_ADDR to it'
+            ) from error
+        os.environ['MASTER_ADDR'] = names.split()[0]
+    os.environ.setdefault('MASTER_PORT', '29500')
 
 
 def set_work_dir(cfg: Config, folder: str | Path) -> Path:

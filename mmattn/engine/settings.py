@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from difflib import get_close_matches
 
 from mmengine.hooks import CheckpointHook, Hook
-from mmengine.runner import Runner
+from mmengine.runner import EpochBasedTrainLoop, Runner
 
 from mmattn.errors import UserError
 
@@ -29,6 +29,11 @@ def _check_intervals(runner: Runner) -> None:
         if not isinstance(getattr(hook, 'interval', 1), int):
             raise UserError(f'{place} is {hook.interval!r}, which is no whole number')
     loop = runner.train_loop
+    length = 'max_epochs' if isinstance(loop, EpochBasedTrainLoop) else 'max_iters'
+    if not getattr(loop, length, 1) >= 1:
+        raise UserError(
+            f'train_cfg.{length} is {getattr(loop, length)}: training takes one step at least'
+        )
     for interval in [loop.val_interval, *getattr(loop, 'dynamic_intervals', [])]:
         if not isinstance(interval, int | float) or interval <= 0:
             raise UserError(

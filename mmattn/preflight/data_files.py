@@ -7,9 +7,9 @@ from mmseg.datasets import BaseSegDataset
 
 from mmattn.errors import UserError
 
-PREPARE = 'python tools/prepare_data.py'
+PREPARE = 'mmattn prepare'
 REMEDY = (
-    f'data/README.md shows the expected tree, `{PREPARE} --help` how to prepare it; '
+    f'`{PREPARE} --help` says how to prepare it, data/README.md of mmattn shows the tree; '
     'set MMATTN_DATA where your data sets live elsewhere'
 )
 IMAGES = ('.bmp', '.jpeg', '.jpg', '.png', '.tif', '.tiff', '.webp')  # in any case

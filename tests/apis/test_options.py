@@ -27,9 +27,17 @@ def test_a_launcher_that_has_not_started_the_process_is_explained(monkeypatch, l
 
 
 def test_a_launcher_for_gpus_is_refused_on_cpus(monkeypatch):
-    monkeypatch.setenv('SLURM_PROCID', '0')
+    monkeypatch.setenv('OMPI_COMM_WORLD_RANK', '0')
     monkeypatch.setattr('mmattn.apis.options.on_cpu', lambda: True)
     with pytest.raises(UserError, match='needs GPUs; on CPUs use torchrun'):
+        set_launcher(Config(), 'mpi')
+
+
+def test_slurm_on_cpus_without_its_variables_is_explained(monkeypatch):
+    monkeypatch.setenv('SLURM_PROCID', '0')
+    monkeypatch.delenv('SLURM_NTASKS', raising=False)
+    monkeypatch.setattr('mmattn.apis.options.on_cpu', lambda: True)
+    with pytest.raises(UserError, match='finds no SLURM_NTASKS .*use srun'):
         set_launcher(Config(), 'slurm')
 
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 
@@ -56,3 +57,32 @@ def test_processes_train_resume_and_evaluate_as_one(run_three, run, tmp_path):
     assert reports[0] == reports[1]
     last = re.search(r'mIoU +last (\S+),', printed)[1]
     assert f'{reports[0]["mIoU"]:.2f}' == last
+
+
+def test_processes_of_slurm_evaluate_together(trained, command, environment, tmp_path):
+    _, work_dir = trained
+    scontrol = tmp_path / 'scontrol'  # names the machines of a job
+    scontrol.write_text('#!/bin/sh\necho localhost\n')
+    scontrol.chmod(0o755)
+    with socket.socket() as free:
+        free.bind(('localhost', 0))
+        port = free.getsockname()[1]
+    call = command(
+        'test.py', CONFIG, latest_checkpoint(work_dir), '--work-dir', tmp_path, '--launcher', 'slurm'
+    )
+    slurm = {'SLURM_NTASKS': '2', 'SLURM_JOB_NODELIST': 'here', 'MASTER_PORT': str(port)}
+    slurm |= {'PATH': f'{tmp_path}:{environment["PATH"]}', 'CUDA_VISIBLE_DEVICES': ''}
+    processes = [
+        subprocess.Popen(
+            call,
+            cwd=REPO,
+            env={**environment, **slurm, 'SLURM_PROCID': str(rank), 'SLURM_LOCALID': str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(2)
+    ]
+    printed, errors = zip(*(process.communicate(timeout=300) for process in processes), strict=True)
+    assert [process.returncode for process in processes] == [0, 0], errors
+    assert [text.count('mIoU: ') for text in printed] == [1, 0]  # the first one prints for both

@@ -65,7 +65,7 @@ def test_real_frames_pass(camvid_dir, split, mode):
 def test_missing_data_root(root):
     message = error_of(config(root / 'nowhere'))
     assert 'data root' in message and str(root / 'nowhere') in message
-    assert 'MMATTN_DATA' in message and 'tools/prepare_data.py' in message
+    assert 'MMATTN_DATA' in message and 'mmattn prepare' in message
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_void_that_is_not_255(root):
     message = error_of(config(root))
     assert str(root / 'labels/4.png') in message and 'value 11' in message
     assert '11 classes' in message and 'must be 255' in message
-    assert 'tools/prepare_data.py' in message
+    assert 'mmattn prepare' in message
 
 
 def test_too_few_classes_in_the_head(root):
