@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
+from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.multiprocessing.reductions import StorageWeakRef
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
@@ -40,27 +41,46 @@ def measure_cost(build: Callable[[], nn.Module], shapes: Sequence[Sequence[int]]
         build: Makes the module.
         shapes: Of its inputs, (B, C, H, W).
     """
+    parameters = 0
+
+    def forward(module: nn.Module, *inputs: Tensor) -> object:
+        nonlocal parameters
+        parameters = sum(parameter.numel() for parameter in module.parameters())
+        return module(*inputs)
+
+    with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
+        memory = training_memory(build, forward, shapes)
+    return Cost(parameters, counter.get_total_flops() / 2 / shapes[0][0], memory)
+
+
+def training_memory(
+    build: Callable[[], nn.Module],
+    forward: Callable[..., object],
+    shapes: Sequence[Sequence[int]],
+) -> float:
+    """Bytes for one image that a forward pass in training keeps for the backward pass.
+
+    Args:
+        build: Makes the module.
+        forward: Called with the module and its inputs.
+        shapes: Of the inputs, (B, C, H, W).
+    """
     saved: dict[StorageWeakRef, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         saved[_storage(tensor)] = tensor.untyped_storage().nbytes()
         return tensor
 
-    counter = FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION)
-    with FakeTensorMode():
+    # Losses count pixels by a mask, whose number of elements stays a symbol.
+    with FakeTensorMode(shape_env=ShapeEnv()):
         module = build().train()
         inputs = [torch.empty(shape, requires_grad=True) for shape in shapes]
-        with counter, saved_tensors_hooks(keep, lambda tensor: tensor):
-            output = module(*inputs)
+        with saved_tensors_hooks(keep, lambda tensor: tensor):
+            output = forward(module, *inputs)
         own = {_storage(tensor) for tensor in (*module.parameters(), *module.buffers())}
         kept = sum(size for storage, size in saved.items() if storage not in own)
         del output
-    batch = shapes[0][0]
-    return Cost(
-        sum(parameter.numel() for parameter in module.parameters()),
-        counter.get_total_flops() / 2 / batch,
-        kept / batch,
-    )
+    return kept / shapes[0][0]
 
 
 def count_macs(run: Callable[[], object]) -> float:

@@ -44,7 +44,7 @@ def set_launcher(cfg: Config, launcher: str) -> None:
     longer than `env_cfg.dist_cfg.timeout` (seconds) ends with an error.
 
     Raises:
-        UserError: They were not started by that launcher, the launcher needs GPUs, or Slurm is not there.
+        UserError: They were not started by that launcher, or it cannot start them here.
     """
     cfg.launcher = launcher
     if launcher == 'none':

@@ -4,6 +4,8 @@ import argparse
 import ast
 import os
 import re
+from collections.abc import Iterable
+from importlib import import_module
 from typing import Any
 
 from mmattn.errors import UserError
@@ -37,6 +39,18 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     # torchrun sets LOCAL_RANK; the older torch.distributed.launch passes it in either spelling.
     parser.add_argument(
         '--local_rank', '--local-rank', action=_SetLocalRank, type=int, help=argparse.SUPPRESS
+    )
+
+
+def add_import_argument(parser: argparse.ArgumentParser) -> None:
+    """For commands that take mechanisms by name."""
+    parser.add_argument(
+        '--import',
+        dest='imports',
+        action='append',
+        default=[],
+        metavar='MODULE',
+        help='Python module of yours that registers mechanisms; as in PYTHONPATH=mine',
     )
 
 
@@ -90,3 +104,43 @@ class _SetLocalRank(argparse.Action):
 
     def __call__(self, parser, namespace, values, option_string=None) -> None:
         os.environ.setdefault('LOCAL_RANK', str(values))
+
+
+def parse_call(text: str) -> tuple[str, dict[str, Any]]:
+    """A mechanism and its options, as in a call: ``CrissCross(recurrence=2)``.
+
+    Raises:
+        UserError: It is not written so.
+    """
+    try:
+        node = ast.parse(text.strip(), mode='eval').body
+        if isinstance(node, ast.Name):
+            return node.id, {}
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
+            options = {item.arg: ast.literal_eval(item.value) for item in node.keywords}
+            if None not in options:
+                return node.func.id, options
+    except (SyntaxError, ValueError):
+        pass
+    raise UserError(
+        f'{text!r} is not the name of a mechanism; expected one such as NonLocal or '
+        '"CrissCross(recurrence=2)"'
+    )
+
+
+def import_modules(modules: Iterable[str]) -> None:
+    """Import modules of the user, which register mechanisms.
+
+    Raises:
+        UserError: There is no such module.
+    """
+    for module in modules:
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            if error.name != module:
+                raise
+            raise UserError(
+                f'--import {module}: no such module; where it lies in a folder mine, put '
+                'PYTHONPATH=mine before the command'
+            ) from error

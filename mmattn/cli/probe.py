@@ -4,6 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from mmattn.cli.arguments import add_import_argument
 from mmattn.errors import UserError
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -20,14 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--probes', nargs='+', metavar='PROBE', help='all where no one is named')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED')
     parser.add_argument('--steps', type=int, metavar='N', help='training steps (default: 300)')
-    parser.add_argument(
-        '--import',
-        dest='imports',
-        action='append',
-        default=[],
-        metavar='MODULE',
-        help='Python module of yours that registers mechanisms; as in PYTHONPATH=mine',
-    )
+    add_import_argument(parser)
     parser.add_argument(
         '--results',
         type=Path,

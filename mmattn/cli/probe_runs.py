@@ -1,11 +1,9 @@
 """The trainings behind `mmattn probe`."""
 
-import ast
 import platform
 import subprocess
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,6 +11,7 @@ import torch
 from torch import nn
 
 import mmattn
+from mmattn.cli.arguments import import_modules, parse_call
 from mmattn.errors import UserError
 from mmattn.files import check_writable
 from mmattn.models.mechanisms import MECHANISMS, build_mechanism
@@ -60,7 +59,7 @@ def run_cells(
     steps = STEPS if steps is None else steps
     if steps < 1:
         raise UserError(f'--steps must be at least 1, got {steps}')
-    _import(imports)
+    import_modules(imports)
     subjects = [parse_mechanism(text) for text in mechanisms or ALL_MECHANISMS]
     tasks = [_find_probe(name) for name in probes or PROBES]
     check_writable(results.parent, 'the folder', 'name another file with --results')
@@ -106,7 +105,7 @@ def parse_mechanism(text: str) -> Subject:
     Raises:
         UserError: No such mechanism, or options that it does not take.
     """
-    name, options = _parse_call(text)
+    name, options = parse_call(text)
     if name == NO_MECHANISM and not options:
         return Subject(name, lambda in_channels: nn.Identity(), 1)
     fusion = name in MECHANISMS and MECHANISMS[name].kind == 'fusion'
@@ -122,40 +121,10 @@ def parse_mechanism(text: str) -> Subject:
     return Subject(f'{name}({words})' if options else name, make, maps)
 
 
-def _parse_call(text: str) -> tuple[str, dict]:
-    try:
-        node = ast.parse(text.strip(), mode='eval').body
-        if isinstance(node, ast.Name):
-            return node.id, {}
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.args:
-            options = {item.arg: ast.literal_eval(item.value) for item in node.keywords}
-            if None not in options:
-                return node.func.id, options
-    except (SyntaxError, ValueError):
-        pass
-    raise UserError(
-        f'{text!r} is not the name of a mechanism; expected one such as NonLocal or '
-        '"CrissCross(recurrence=2)"'
-    )
-
-
 def _find_probe(name: str):
     if name not in PROBES:
         raise UserError(f'no probe {name!r}; there are {", ".join(PROBES)}')
     return PROBES[name]
-
-
-def _import(modules: Iterable[str]) -> None:
-    for module in modules:
-        try:
-            import_module(module)
-        except ModuleNotFoundError as error:
-            if error.name != module:
-                raise
-            raise UserError(
-                f'--import {module}: no such module; where it lies in a folder mine, put '
-                'PYTHONPATH=mine before the command'
-            ) from error
 
 
 def _commit() -> str:

@@ -68,7 +68,13 @@ def test_processes_of_slurm_evaluate_together(trained, command, environment, tmp
         free.bind(('localhost', 0))
         port = free.getsockname()[1]
     call = command(
-        'test.py', CONFIG, latest_checkpoint(work_dir), '--work-dir', tmp_path, '--launcher', 'slurm'
+        'test.py',
+        CONFIG,
+        latest_checkpoint(work_dir),
+        '--work-dir',
+        tmp_path,
+        '--launcher',
+        'slurm',
     )
     slurm = {'SLURM_NTASKS': '2', 'SLURM_JOB_NODELIST': 'here', 'MASTER_PORT': str(port)}
     slurm |= {'PATH': f'{tmp_path}:{environment["PATH"]}', 'CUDA_VISIBLE_DEVICES': ''}

@@ -1,0 +1,119 @@
+"""Tell what mechanisms and models cost: parameters, multiply-adds, memory, time."""
+
+import argparse
+import re
+from typing import TYPE_CHECKING
+
+from mmattn.cli.arguments import add_import_argument, parse_call
+from mmattn.errors import UserError
+
+if TYPE_CHECKING:
+    from mmattn.cost import Cost, Job
+
+_CHANNELS, _SIZE = 256, (64, 64)
+_HEADINGS = ('', 'parameters', 'multiply-adds', 'memory', 'time')
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        'subjects',
+        nargs='+',
+        metavar='MECHANISM_OR_CONFIG',
+        help='CBAM, "SE(reduction=8)", or a config file; several are compared with the first',
+    )
+    parser.add_argument(
+        '--shape',
+        type=_shape,
+        help='of the map of a mechanism, as in 256x64x64 (channels, height, width), or of the '
+        'image of a config, as in 512x1024; default 256x64x64, or what the config crops',
+    )
+    add_import_argument(parser)
+
+
+def _shape(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r'[1-9]\d*(x[1-9]\d*){1,2}', text):
+        raise argparse.ArgumentTypeError(f'{text!r} is no shape such as 256x64x64 or 512x1024')
+    return tuple(map(int, text.split('x')))
+
+
+def run(args: argparse.Namespace) -> None:
+    from mmattn.cli.arguments import import_modules
+    from mmattn.cost import readable, relative_latencies
+
+    import_modules(args.imports)
+    costs, jobs = {}, {}
+    for subject in args.subjects:
+        measure = _config if subject.endswith('.py') else _mechanism
+        costs[subject], jobs[subject] = measure(subject, args.shape)
+    first, *others = jobs
+    ratios, milliseconds, rounds = relative_latencies(
+        jobs[first], {name: jobs[name] for name in others} or {first: jobs[first]}, seconds=5
+    )
+    rows = [_HEADINGS]
+    for name, cost in costs.items():
+        time = f'{milliseconds:,.1f} ms' if name == first else f'{ratios[name]:.2f} of that'
+        memory = f'{cost.memory / 2**20:.3g} MiB'
+        rows.append((name, readable(cost.parameters), readable(cost.macs), memory, time))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for name, *cells in rows:
+        texts = (f'{cell:>{width}}' for cell, width in zip(cells, widths[1:], strict=True))
+        print(f'{name:<{widths[0]}}  {"  ".join(texts)}')
+    print(
+        'One map or image. Multiply-adds of convolutions and products in inference; memory that '
+        f'training keeps for the backward pass; median time of an inference, {rounds} rounds '
+        'interleaved, on this CPU.'
+    )
+
+
+def _mechanism(text: str, shape: tuple[int, ...] | None) -> 'tuple[Cost, Job]':
+    import torch
+
+    from mmattn.cost import measure_cost
+    from mmattn.models.mechanisms import MECHANISMS, build_mechanism
+
+    name, options = parse_call(text)
+    if shape is not None and len(shape) != 3:
+        raise UserError(f'--shape of {name} takes channels, height and width, as in 256x64x64')
+    channels, *size = shape or (_CHANNELS, *_SIZE)
+    fusion = name in MECHANISMS and MECHANISMS[name].kind == 'fusion'
+    role = 'fusion' if fusion else 'MECHANISM'
+
+    def build() -> torch.nn.Module:
+        return build_mechanism(role, dict(type=name, **options), in_channels=channels)[1]
+
+    # Two images: norms of pooled maps want more than one value.
+    cost = measure_cost(build, [(2, channels, *size)] * (1 + fusion))
+    return cost, (build().eval(), [torch.randn(1, channels, *size) for _ in range(1 + fusion)])
+
+
+def _config(file: str, shape: tuple[int, ...] | None) -> 'tuple[Cost, Job]':
+    import torch
+    from mmseg.registry import MODELS
+
+    from mmattn.cost import Cost, training_memory
+    from mmattn.engine.runner import separate_run
+    from mmattn.errors import explain_settings
+    from mmattn.preflight.config import load_config, require_keys
+    from mmattn.preflight.heads import compute_losses
+    from mmattn.preflight.model import look_at_model
+    from mmattn.preflight.pretrained import drop_pretrained
+
+    if shape is not None and len(shape) != 2:
+        raise UserError(f'--shape of {file} takes height and width, as in 512x1024')
+    cfg = load_config(file)
+    require_keys(cfg, file, 'model')
+    drop_pretrained(cfg)
+    if shape:
+        cfg.crop_size = shape
+        cfg.model.setdefault('data_preprocessor', {})['size'] = shape
+    with separate_run():
+        facts = look_at_model(cfg)
+    if facts.macs is None:
+        raise UserError(f'the model of {file} cannot be counted without values')
+    with separate_run(), explain_settings():
+        model = MODELS.build(cfg.model)
+        memory = training_memory(
+            lambda: MODELS.build(cfg.model), compute_losses, [(2, 3, *facts.size)]
+        )
+    cost = Cost(facts.parameters, facts.macs, memory)
+    return cost, (model.eval(), [torch.randn(1, 3, *facts.size)])

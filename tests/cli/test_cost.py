@@ -1,0 +1,56 @@
+"""`mmattn cost` against counts by hand."""
+
+import re
+
+import pytest
+
+from mmattn.cli import main
+
+CONFIG = 'configs/ccnet/ccnet_r18-d8_1xb4-300it_toy-128x256.py'
+
+
+def lines(capsys, *arguments: str) -> dict[str, list[str]]:
+    """The cells that a command prints, by subject."""
+    main(['cost', *arguments])
+    rows = [re.split(r' {2,}', line.strip()) for line in capsys.readouterr().out.splitlines()]
+    return {row[0]: row[1:] for row in rows}
+
+
+def test_a_mechanism_costs_what_its_formula_says(capsys):
+    cells = lines(capsys, 'SE', 'SE(reduction=4)', '--shape', '64x8x8')
+    # Two products of C x C / reduction, without biases, at one pooled pixel.
+    assert cells['SE'][:2] == ['512', '512']
+    assert cells['SE(reduction=4)'][:2] == ['2.0 k', '2.0 k']
+    assert cells['SE'][3].endswith(' ms')
+    assert re.fullmatch(r'\d+\.\d\d of that', cells['SE(reduction=4)'][3])
+
+
+def test_fusions_take_two_maps(capsys):
+    assert 'AFF' in lines(capsys, 'AFF', '--shape', '64x8x8')
+
+
+def test_a_config_costs_what_a_run_of_it_says(capsys):
+    cells = lines(capsys, CONFIG, '--shape', '64x128')[CONFIG]
+    assert cells[0] == '13 M'
+    assert cells[1] == '1.7 G'  # a quarter of the 7.0 of 128x256
+    assert cells[2].endswith(' MiB')
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['CBAN'], 'CBAM'),
+        (['CBAM', '--shape', '64x64'], 'channels, height and width'),
+        (['SE(8)'], 'expected one such as'),
+        (['SE(rate=8)'], 'rate'),
+        ([CONFIG, '--shape', '3x64x64'], 'height and width'),
+        (['missing.py'], 'missing.py not found'),
+        (['SE', '--import', 'no_such_module_of_mine'], 'PYTHONPATH'),
+        (['SE', '--shape', '0x1'], 'no shape such as'),
+    ],
+)
+def test_mistakes_are_told_in_one_line(capsys, arguments, message):
+    with pytest.raises(SystemExit) as exit:
+        main(['cost', *arguments])
+    assert exit.value.code == 2
+    assert message in capsys.readouterr().err.strip().splitlines()[-1]
