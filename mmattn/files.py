@@ -1,6 +1,7 @@
 """Writing files so that nobody ever finds half of one."""
 
 import errno
+import hashlib
 import os
 import re
 import shutil
@@ -110,3 +111,12 @@ def check_writable(folder: Path, what: str, remedy: str) -> None:
             f'{what} {folder} cannot be made: {existing} is '
             f'{"not writable" if existing.is_dir() else "a file"}; {remedy}'
         )
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal digits; large files are read in blocks."""
+    digest = hashlib.sha256()
+    with path.open('rb') as file:
+        while block := file.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()

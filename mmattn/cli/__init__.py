@@ -20,7 +20,7 @@ EXIT_CODES = (
     'checkpoint: start again with --resume; 130 ended by Ctrl+C, likewise'
 )
 # command: its module in this package
-COMMANDS = {name: name for name in ('train', 'test', 'prepare', 'zoo', 'probe', 'cost')}
+COMMANDS = {name: name for name in ('train', 'test', 'prepare', 'check', 'zoo', 'probe', 'cost')}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -19,13 +19,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='mixed precision: bfloat16 on the CPU, float16 on GPUs',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=_ConfigOptions,
-        metavar='KEY=VALUE',
-        help='override the config: model.backbone.depth=50 key="[a,b]"',
-    )
+    add_options_argument(parser)
     parser.add_argument(
         '--verbose', action='store_true', help='print the whole log, which else goes to its file'
     )
@@ -39,6 +33,17 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     # torchrun sets LOCAL_RANK; the older torch.distributed.launch passes it in either spelling.
     parser.add_argument(
         '--local_rank', '--local-rank', action=_SetLocalRank, type=int, help=argparse.SUPPRESS
+    )
+
+
+def add_options_argument(parser: argparse.ArgumentParser) -> None:
+    """For commands that take a config."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=_ConfigOptions,
+        metavar='KEY=VALUE',
+        help='override the config: model.backbone.depth=50 key="[a,b]"',
     )
 
 

@@ -20,9 +20,7 @@ from mmengine.runner import Runner
 
 import mmattn
 from mmattn.errors import UserError
-from mmattn.files import write_atomically
-
-_BLOCK = 1 << 20
+from mmattn.files import sha256, write_atomically
 
 
 def run_checkpoints(work_dir: str | Path) -> list[Path]:
@@ -52,7 +50,7 @@ def write_record(checkpoint: Path, runner: Runner, iteration: int) -> None:
     record = dict(
         file=checkpoint.name,
         size=checkpoint.stat().st_size,
-        sha256=_sha256(checkpoint),
+        sha256=sha256(checkpoint),
         iteration=iteration,
         metrics=info.get('metrics_so_far', {}),
         config=runner.cfg.filename and Path(runner.cfg.filename).name,
@@ -97,7 +95,7 @@ def verify(checkpoint: Path) -> None:
         reason = f'{path.name}, which holds its checksum, cannot be read'
     elif size != record.get('size'):
         reason = f'it has {size:,} bytes, {record.get("size")} were written'
-    elif _sha256(checkpoint) != record.get('sha256'):
+    elif sha256(checkpoint) != record.get('sha256'):
         reason = f'its sha256 is not the one in {path.name}'
     else:
         return
@@ -123,14 +121,6 @@ def _read(path: Path) -> Any:
 def _is_record_of(checkpoint: Path, record: Any) -> bool:
     """False for the JSON of somebody else; a damaged one counts as ours."""
     return record is None or (isinstance(record, dict) and record.get('file') == checkpoint.name)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open('rb') as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _versions() -> dict[str, str]:

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from mmseg.datasets import BaseSegDataset
@@ -17,11 +17,25 @@ from mmseg.registry import DATASETS
 from mmattn.datasets.progress import track
 from mmattn.errors import UserError
 from mmattn.preflight.data_files import check_files, check_folders, other_images
-from mmattn.preflight.data_pairs import BINARY, look_at_label, look_at_pair
+from mmattn.preflight.data_pairs import BINARY, Pair, look_at_label, look_at_pair
 from mmattn.preflight.data_summary import DataReport, DataSummary, percent, shortened
 
 SAMPLE_SIZE = 32
 T = TypeVar('T')
+
+
+class WrongFilesError(UserError):
+    """Files of a data set that are wrong; the text is that of the first.
+
+    Attributes:
+        errors: One for each file.
+    """
+
+    def __init__(self, errors: Sequence[UserError]) -> None:
+        more = len(errors) - 1
+        others = f' ({more} more files are wrong: `mmattn check CONFIG` lists them)'
+        super().__init__(f'{errors[0]}{others * bool(more)}')
+        self.errors = tuple(errors)
 
 
 class OpenDataset(NamedTuple):
@@ -128,7 +142,11 @@ def _look_at(opened: OpenDataset, num_classes: int, mode: str) -> DataSummary:
         raise UserError(_no_labels(place))
     if mode == 'sample' and len(samples) > SAMPLE_SIZE:
         samples = [samples[i] for i in np.linspace(0, len(samples) - 1, SAMPLE_SIZE).astype(int)]
-    pairs = list(_in_threads(partial(look_at_pair, dataset, num_classes), samples, place))
+    looks = list(_in_threads(partial(_attempt, look_at_pair, dataset, num_classes), samples, place))
+    errors = [look for look in looks if isinstance(look, UserError)]
+    if errors:
+        raise WrongFilesError(errors)
+    pairs = [look for look in looks if isinstance(look, Pair)]
     return DataSummary(
         place=place,
         kind=type(dataset).__name__,
@@ -147,6 +165,13 @@ def _look_at(opened: OpenDataset, num_classes: int, mode: str) -> DataSummary:
         ),
         unused=unused,
     )
+
+
+def _attempt(look: Callable[..., T], *args: Any) -> T | UserError:
+    try:
+        return look(*args)
+    except UserError as error:
+        return error
 
 
 def _class_names(dataset: BaseSegDataset, num_classes: int) -> tuple[str, ...]:

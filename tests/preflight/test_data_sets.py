@@ -9,7 +9,7 @@ from PIL import Image
 
 import mmattn.datasets  # noqa: F401  registers
 from mmattn.errors import UserError
-from mmattn.preflight.data_sets import SAMPLE_SIZE, check_datasets, open_datasets
+from mmattn.preflight.data_sets import SAMPLE_SIZE, WrongFilesError, check_datasets, open_datasets
 
 SIZE = (24, 16)  # width, height
 
@@ -221,3 +221,11 @@ def test_links_to_folders_elsewhere_are_followed(root, tmp_path_factory):
 def test_a_picture_of_too_many_pixels_is_told(root, monkeypatch):
     monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 100)
     assert 'exceeds limit' in error_of(config(root))
+
+
+def test_all_wrong_files_that_are_looked_at_are_kept(root):
+    for index in (2, 5):
+        write(root / f'labels/{index}.png', 11)
+    with pytest.raises(WrongFilesError, match=r'2\.png .*\(1 more files are wrong') as raised:
+        check_dataset(config(root), 11)
+    assert [str(error).split()[1][-5:] for error in raised.value.errors] == ['2.png', '5.png']

@@ -1,0 +1,55 @@
+"""Look at the data of a config, for its own sake."""
+
+from pathlib import Path
+from typing import Any
+
+from mmattn.engine.runner import separate_run
+from mmattn.errors import UserError
+from mmattn.preflight.config import load_config, require_keys
+from mmattn.preflight.data import check_data
+from mmattn.preflight.data_summary import DataReport
+from mmattn.preflight.duplicates import check_duplicates
+from mmattn.visualization.class_shares import plot_class_shares
+
+LOADERS = ('train_dataloader', 'val_dataloader', 'test_dataloader')
+
+
+def check(
+    config: str | Path,
+    *,
+    full: bool = False,
+    picture: str | Path | None = None,
+    cfg_options: dict[str, Any] | None = None,
+) -> DataReport:
+    """Look at all data sets of a config: counts, sizes, shares of the classes, files left unused.
+
+    Images that are trained and evaluated on are looked for as well, by the content of the files.
+
+    Args:
+        config: config file.
+        full: decode every image and label; else up to 32 of each data set.
+        picture: PNG to write, with the share of each class in each data set.
+        cfg_options: overrides, dotted key to value.
+
+    Returns:
+        What there is, and warnings of what deserves a look. Its text is for people.
+
+    Raises:
+        UserError: what a training would refuse; a WrongFilesError has all files that are wrong.
+    """
+    with separate_run():
+        cfg = load_config(config, cfg_options)
+        require_keys(cfg, config, 'model')
+        loaders = [loader for loader in LOADERS if cfg.get(loader)]
+        if cfg.get('test_dataloader') == cfg.get('val_dataloader'):
+            loaders = loaders[:2]
+        if not loaders:
+            raise UserError(f'{config} has no data: {", ".join(LOADERS)}')
+        report = check_data(cfg, loaders, 'full' if full else 'sample')
+        for loader in loaders if cfg.get('train_dataloader') else ():
+            if loader != 'train_dataloader':
+                found = check_duplicates(cfg, 'train_dataloader', loader)
+                report += DataReport(warnings=tuple(found))
+    if picture:
+        plot_class_shares(report.summaries, Path(picture))
+    return report

@@ -1,0 +1,58 @@
+"""`mmattn check` on a made data set with what one finds in real ones."""
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from mmattn.cli import main
+from mmattn.datasets.toy import generate_toy_scenes
+
+CONFIG = 'configs/ccnet/ccnet_r18-d8_1xb4-300it_toy-128x256.py'
+IMAGES, LABELS = 'toy/leftImg8bit', 'toy/gtFine'
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    generate_toy_scenes(tmp_path / 'toy')
+    monkeypatch.setenv('MMATTN_DATA', str(tmp_path))
+    return tmp_path
+
+
+def run(*arguments: str) -> int:
+    """The exit code."""
+    try:
+        main(['check', CONFIG, *arguments])
+    except SystemExit as exit:
+        return exit.code
+    return 0
+
+
+def test_sound_data_is_summed_up_and_drawn(data, capsys):
+    picture = data / 'shares.png'
+    assert run('--full', '--picture', str(picture)) == 0
+    printed = capsys.readouterr().out
+    assert 'train_dataloader.dataset (ToyScenesDataset): 40 images' in printed
+    assert 'val_dataloader.dataset (ToyScenesDataset): 16 images' in printed
+    with Image.open(picture) as image:
+        assert image.width > 400
+
+
+def test_images_that_are_trained_and_evaluated_on_are_found(data, capsys):
+    (trained, *_), (evaluated, *_) = (
+        sorted((data / IMAGES / split).rglob('*.png')) for split in ('train', 'val')
+    )
+    shutil.copy(trained, evaluated)
+    assert run() == 1
+    warning = capsys.readouterr().out.splitlines()[-1]
+    assert warning.startswith('warning: 1 of the 16 images of val_dataloader are trained on')
+    assert evaluated.name in warning and trained.name in warning
+
+
+def test_what_a_training_would_refuse_ends_with_2(data, capsys):
+    for path in (data / LABELS / 'val').rglob('*.png'):
+        Image.new('L', (256, 128), 77).save(path)
+    assert run('--full') == 2
+    printed = capsys.readouterr()
+    assert printed.err == 'error: files that are wrong: 16\n'
+    assert len([line for line in printed.out.splitlines() if 'holds the value 77' in line]) == 16
