@@ -62,7 +62,7 @@ def prediction_panel(
     present = set()
     for title, labels in maps.items():
         small = Image.fromarray(labels.astype(np.int32)).resize(size, Image.Resampling.NEAREST)
-        panels[title] = _paint(np.asarray(small), colours)
+        panels[title] = paint(np.asarray(small), colours)
         present.update(np.unique(small).tolist())
     known = sorted(present & set(range(len(classes))))
     legend = [(' '.join(classes[label].split()), label) for label in known]  # one line each
@@ -84,7 +84,7 @@ def class_colours(palette: Sequence[Sequence[int]] | None, num_classes: int) -> 
     return np.array(palette).astype(np.uint8)
 
 
-def _paint(labels: np.ndarray, colours: np.ndarray) -> Image.Image:
+def paint(labels: np.ndarray, colours: np.ndarray) -> Image.Image:
     """(H, W) labels in their colours; labels without a colour get the void pattern."""
     void = (labels < 0) | (labels >= len(colours))
     painted = colours[np.where(void, 0, labels)]
@@ -122,6 +122,6 @@ def _compose(
     for i, (name, label) in enumerate(legend):
         x = GAP + sum(widths[: i % columns])
         y = below_panels + i // columns * (line + GAP)
-        canvas.paste(_paint(np.full((line, line), label), colours), (x, y))
+        canvas.paste(paint(np.full((line, line), label), colours), (x, y))
         draw.text((x + line + GAP, y), name, INK, fonts[name])
     return np.asarray(canvas)
