@@ -1,6 +1,7 @@
 """What a model says of one image."""
 
 import io
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,18 +55,24 @@ class Prediction:
         arguments = self.image, None, self.labels, self.palette, self.classes
         return Image.fromarray(prediction_panel(*arguments))
 
-    def index_image(self) -> Image.Image:
-        """The labels as a picture whose pixels are the values of the data set's label files.
+    def index_image(self, ids: Sequence[int] | None = None) -> Image.Image:
+        """The labels as a picture whose pixels are the values of label files.
 
         It has the classes' colours as its palette, and reopens as the same values, as in
         `numpy.asarray(PIL.Image.open(file))`. Values beyond 255 take 16 bits, without a palette.
+
+        Args:
+            ids: The value of each class; default: those of the data set's own files, its numbers.
         """
         first = int(self.counts_from_one)
-        values = self.labels.astype(np.uint16) + first
-        if first + len(self.classes) > 256:
+        ids = np.array(range(first, first + len(self.classes)) if ids is None else ids, np.uint16)
+        values = ids[self.labels]
+        if ids.max() > 255:
             return Image.fromarray(values)
         picture = Image.fromarray(values.astype(np.uint8))
-        picture.putpalette([0, 0, 0] * first + [part for colour in self.palette for part in colour])
+        colours = np.zeros((256, 3), np.uint8)
+        colours[ids] = self.palette
+        picture.putpalette(colours.tobytes())
         return picture
 
     def save(self, path: str | Path) -> None:
@@ -76,9 +83,7 @@ class Prediction:
         """
         path = Path(path)
         if path.suffix.lower() != '.png':
-            raise UserError(
-                f'labels are saved as PNG, which keeps them exact: name {path.stem}.png'
-            )
+            raise UserError(f'labels are saved as PNG, which keeps them: name {path.stem}.png')
         write_atomically(path, png(self.index_image()))
 
     def _repr_png_(self) -> bytes:

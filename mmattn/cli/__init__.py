@@ -15,12 +15,13 @@ from mmattn.errors import DivergedError, UserError
 from mmattn.files import is_disk_full
 
 EXIT_CODES = (
-    'exit codes: 0 done; 1 an error in code, or of the machine; 2 a mistake in the arguments, the '
-    'config or the data; 3 training diverged (NaN); 75 ended by SIGTERM or SIGHUP, with a '
-    'checkpoint: start again with --resume; 130 ended by Ctrl+C, likewise'
+    'exit codes: 0 done; 1 an error in code, or of the machine, or images that cannot be read; 2 a '
+    'mistake in the arguments, the config or the data; 3 training diverged (NaN); 75 ended by '
+    'SIGTERM or SIGHUP, with a checkpoint: start again with --resume; 130 ended by Ctrl+C, likewise'
 )
 # command: its module in this package
-COMMANDS = {'train': 'train', 'test': 'test', 'prepare': 'prepare', 'zoo': 'zoo', 'probe': 'probe'}
+COMMANDS = {'train': 'train', 'test': 'test', 'predict': 'predict', 'prepare': 'prepare'}
+COMMANDS |= {'zoo': 'zoo', 'probe': 'probe'}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 from mmseg.registry import MODELS
 
@@ -43,10 +42,8 @@ del norm, head
 """
 
 
-@pytest.fixture(scope='session')
-def trained_model(tmp_path_factory) -> tuple[Path, Path]:
-    """Config and checkpoint of a small model; its weights are random, its norms are used ones."""
-    folder = tmp_path_factory.mktemp('model')
+def write_small_model(folder: Path) -> tuple[Path, Path]:
+    """Config and checkpoint; the weights are random, and the norms look used."""
     config, checkpoint = folder / 'small.py', folder / 'iter_1.pth'
     config.write_text(CONFIG)
     with torch.random.fork_rng():
