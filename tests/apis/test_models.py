@@ -4,28 +4,24 @@ import pytest
 import torch
 
 from mmattn.apis import load_model
+from mmattn.apis.models import dataset_meta
 from mmattn.datasets import ToyScenesDataset
 from mmattn.errors import UserError
+from mmattn.preflight.config import load_config
 
 TOY = ToyScenesDataset.METAINFO
 
 
 @pytest.fixture
-def with_meta(trained_model, tmp_path):
-    """The checkpoint with other words beside its weights."""
-
-    def save(meta):
-        weights = torch.load(trained_model[1], weights_only=True)['state_dict']
-        torch.save({'state_dict': weights, 'meta': meta}, tmp_path / 'other.pth')
-        return load_model(trained_model[0], tmp_path / 'other.pth')
-
-    return save
+def cfg(trained_model):
+    return load_config(trained_model[0])
 
 
 def test_the_model_has_the_weights_and_evaluates(trained_model):
     model = load_model(*trained_model)
     assert not any(module.training for module in model.modules())
-    assert model.cfg.model.type == 'EncoderDecoder'
+    assert model.cfg.model.backbone.init_cfg is None  # nothing pretrained was fetched
+    assert model.dataset_meta['classes'] == tuple(TOY['classes'])
     saved = torch.load(trained_model[1], weights_only=True)['state_dict']
     weights = model.state_dict()
     assert saved.keys() == weights.keys()
@@ -35,35 +31,32 @@ def test_the_model_has_the_weights_and_evaluates(trained_model):
     assert logits.shape == (1, 8, 64, 64) and logits.isfinite().all()
 
 
-def test_pretrained_weights_are_not_fetched(trained_model):
-    assert load_model(*trained_model).cfg.model.backbone.init_cfg is None
-
-
-def test_classes_come_from_the_data_set_of_the_config_where_the_checkpoint_has_none(trained_model):
-    meta = load_model(*trained_model).dataset_meta
+def test_classes_come_from_the_data_set_of_the_config_where_the_checkpoint_has_none(cfg):
+    meta = dataset_meta(cfg)
     assert meta['classes'] == tuple(TOY['classes'])
     assert meta['palette'] == TOY['palette']
     assert meta['reduce_zero_label'] is False
 
 
-def test_the_checkpoint_knows_its_classes_best(with_meta):
+def test_the_checkpoint_knows_its_classes_best(cfg):
     names = [f'thing {i}' for i in range(8)]
     colours = [[i, 0, 0] for i in range(8)]
     meta = dict(classes=names, palette=colours, reduce_zero_label=True)
-    assert with_meta({'dataset_meta': meta}).dataset_meta == {**meta, 'classes': tuple(names)}
-    older = with_meta({'CLASSES': names, 'PALETTE': colours}).dataset_meta
+    assert dataset_meta(cfg, {'dataset_meta': meta}) == {**meta, 'classes': tuple(names)}
+    older = dataset_meta(cfg, {'CLASSES': names, 'PALETTE': colours})
     assert (older['classes'], older['palette']) == (tuple(names), colours)
 
 
-def test_names_that_are_not_of_this_head_are_not_taken(with_meta):
+def test_names_that_are_not_of_this_head_are_not_taken(cfg):
     meta = {'dataset_meta': {'classes': ['a', 'b'], 'palette': [[0, 0, 0], [1, 1, 1]]}}
-    assert with_meta(meta).dataset_meta['classes'] == tuple(TOY['classes'])
+    assert dataset_meta(cfg, meta)['classes'] == tuple(TOY['classes'])
 
 
-def test_classes_without_names_are_called_by_their_numbers(trained_model):
-    model = load_model(*trained_model, cfg_options={'test_dataloader': None})
-    assert model.dataset_meta['classes'] == tuple('01234567')
-    assert len({tuple(colour) for colour in model.dataset_meta['palette']}) == 8
+def test_classes_without_names_are_called_by_their_numbers(cfg):
+    cfg.test_dataloader = None
+    meta = dataset_meta(cfg)
+    assert meta['classes'] == tuple('01234567')
+    assert len({tuple(colour) for colour in meta['palette']}) == 8
 
 
 @pytest.mark.parametrize(

@@ -52,3 +52,13 @@ def test_videos_that_cannot_be_read_are_named_and_leave_nothing(trained_model, i
     files = sorted(str(path) for path in (image.parent / 'predictions').rglob('*.*'))
     root = image.parent / 'predictions'
     assert files == [f'{root}/labels/noise.png', f'{root}/overlay/noise.jpg']
+
+
+def test_files_are_replaced_when_asked_for(trained_model, image, monkeypatch):
+    monkeypatch.chdir(image.parent)
+    predict(*trained_model, [image], save=['labels'], device='cpu')
+    (file,) = (image.parent / 'predictions').rglob('*.png')
+    labels = file.read_bytes()
+    file.write_text('older')
+    predict(*trained_model, [image], save=['labels'], batch=2, overwrite=True)
+    assert file.read_bytes() == labels

@@ -118,7 +118,3 @@ def test_earlier_predictions_are_replaced_only_when_asked_for(predict, predicted
         'them, --out names another folder\n'
     )
     assert (out / 'labels/turned.png').stat().st_mtime_ns == before
-    options = ('--overwrite', '--save', 'labels', '--batch', '2', '--device', 'cpu')
-    result = predict(photos / 'turned.jpg', '--out', out, *options)
-    assert result.returncode == 0, result.stderr[-2000:]
-    assert (out / 'labels/turned.png').stat().st_mtime_ns > before
