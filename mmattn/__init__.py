@@ -1,8 +1,8 @@
 """mmattn: attention mechanisms for semantic segmentation on PyTorch and MMSegmentation.
 
 Importing this package alone imports neither. Its parts are imported when they are named, as in
-`mmattn.attention.CBAM(64)`; `mmattn.attention` and `mmattn.ops` need torch, the others
-MMSegmentation.
+`mmattn.attention.CBAM(64)`; `mmattn.attention` and `mmattn.ops` need torch, the others, and
+`mmattn.Segmentor`, MMSegmentation.
 """
 
 from importlib import import_module
@@ -18,8 +18,10 @@ _PARTS = (
 def __getattr__(name: str):
     if name in _PARTS:
         return import_module(f'mmattn.{name}')
+    if name == 'Segmentor':
+        return import_module('mmattn.apis').Segmentor
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_PARTS})
+    return sorted({*globals(), *_PARTS, 'Segmentor'})

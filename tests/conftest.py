@@ -30,6 +30,14 @@ def scenes_dir(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
+def trained_model(tmp_path_factory) -> tuple[Path, Path]:
+    """Config and checkpoint of a small model for the toy set."""
+    from tests.small_model import write_small_model
+
+    return write_small_model(tmp_path_factory.mktemp('model'))
+
+
+@pytest.fixture(scope='session')
 def street_dir(request) -> Path:
     """CamVid where it is, else made scenes in its layout."""
     name = 'camvid_dir' if _CAMVID.is_dir() else 'scenes_dir'

@@ -5,7 +5,21 @@ from mmattn.compat import import_mmseg
 import_mmseg()
 
 from mmattn.apis.checking import check  # noqa: E402
+from mmattn.apis.models import load_model  # noqa: E402
+from mmattn.apis.predicting import PredictResult, predict  # noqa: E402
+from mmattn.apis.prediction import Prediction  # noqa: E402
+from mmattn.apis.segmentor import Segmentor  # noqa: E402
 from mmattn.apis.testing import test  # noqa: E402
 from mmattn.apis.training import TrainResult, train  # noqa: E402
 
-__all__ = ['TrainResult', 'check', 'test', 'train']
+__all__ = [
+    'PredictResult',
+    'Prediction',
+    'Segmentor',
+    'TrainResult',
+    'check',
+    'load_model',
+    'predict',
+    'test',
+    'train',
+]

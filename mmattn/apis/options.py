@@ -182,10 +182,15 @@ def _data_folders(cfg: Config) -> Iterator[Path]:
                 yield Path(dataset.get('data_root') or '', prefix).resolve()
 
 
-def use_tta(cfg: Config) -> None:
-    """Test with the scales and flips of the config's ``tta_pipeline``."""
+def require_tta(cfg: Config) -> None:
+    """Raise UserError unless the config says how to average over scales and flips."""
     if not cfg.get('tta_model') or not cfg.get('tta_pipeline'):
         raise UserError('--tta needs tta_model and tta_pipeline, which the config does not have')
+
+
+def use_tta(cfg: Config) -> None:
+    """Test with the scales and flips of the config's ``tta_pipeline``."""
+    require_tta(cfg)
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
     cfg.model = dict(cfg.tta_model, module=cfg.model)
 

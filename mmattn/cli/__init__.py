@@ -15,12 +15,21 @@ from mmattn.errors import DivergedError, UserError
 from mmattn.files import is_disk_full
 
 EXIT_CODES = (
-    'exit codes: 0 done; 1 an error in code, or of the machine; 2 a mistake in the arguments, the '
-    'config or the data; 3 training diverged (NaN); 75 ended by SIGTERM or SIGHUP, with a '
-    'checkpoint: start again with --resume; 130 ended by Ctrl+C, likewise'
+    'exit codes: 0 done; 1 an error in code, or of the machine, or images that cannot be read; 2 a '
+    'mistake in the arguments, the config or the data; 3 training diverged (NaN); 75 ended by '
+    'SIGTERM or SIGHUP, with a checkpoint: start again with --resume; 130 ended by Ctrl+C, likewise'
 )
-# command: its module in this package
-COMMANDS = {name: name for name in ('train', 'test', 'prepare', 'check', 'zoo', 'probe', 'cost')}
+# Each is a module of this package.
+COMMANDS = (
+    'train',
+    'test',
+    'predict',
+    'prepare',
+    'check',
+    'zoo',
+    'probe',
+    'cost',
+)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -47,7 +56,7 @@ def run_tool(command: str) -> None:
 
 
 def _module(command: str):
-    return import_module(f'mmattn.cli.{COMMANDS[command]}')
+    return import_module(f'mmattn.cli.{command}')
 
 
 def _summary(module) -> str:

@@ -19,7 +19,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='mixed precision: bfloat16 on the CPU, float16 on GPUs',
     )
-    add_options_argument(parser)
+    add_cfg_options(parser)
     parser.add_argument(
         '--verbose', action='store_true', help='print the whole log, which else goes to its file'
     )
@@ -36,8 +36,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_options_argument(parser: argparse.ArgumentParser) -> None:
-    """For commands that take a config."""
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Overrides of the config."""
     parser.add_argument(
         '--cfg-options',
         nargs='+',

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from mmattn.cli.arguments import add_options_argument
+from mmattn.cli.arguments import add_cfg_options
 from mmattn.errors import UserError
 
 
@@ -13,7 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--full', action='store_true', help='decode all images and labels, not 32 of a data set'
     )
     parser.add_argument('--picture', metavar='PNG', help='draw the share of each class')
-    add_options_argument(parser)
+    add_cfg_options(parser)
     parser.epilog = (
         'exit codes: 0 nothing to say; 1 something deserves a look; 2 a training would refuse it'
     )

@@ -54,7 +54,7 @@ def prediction_panel(
             f'the prediction holds labels {pred.min()} to {pred.max()}, the data set has '
             f'{len(classes)} classes: was the model trained on another data set?'
         )
-    colours = _colours(palette, len(classes))
+    colours = class_colours(palette, len(classes))
 
     scale = min(1, MAX_SIDE / max(pred.shape))
     size = tuple(max(1, round(side * scale)) for side in reversed(pred.shape))
@@ -62,7 +62,7 @@ def prediction_panel(
     present = set()
     for title, labels in maps.items():
         small = Image.fromarray(labels.astype(np.int32)).resize(size, Image.Resampling.NEAREST)
-        panels[title] = _paint(np.asarray(small), colours)
+        panels[title] = paint(np.asarray(small), colours)
         present.update(np.unique(small).tolist())
     known = sorted(present & set(range(len(classes))))
     legend = [(' '.join(classes[label].split()), label) for label in known]  # one line each
@@ -71,7 +71,7 @@ def prediction_panel(
     return _compose(panels, legend, colours)
 
 
-def _colours(palette: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
+def class_colours(palette: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
     """(num_classes, 3) uint8; without a palette, hues in steps of the golden ratio, none grey."""
     if not palette:
         hues = (i * 0.618034 % 1 for i in range(num_classes))
@@ -84,7 +84,7 @@ def _colours(palette: Sequence[Sequence[int]] | None, num_classes: int) -> np.nd
     return np.array(palette).astype(np.uint8)
 
 
-def _paint(labels: np.ndarray, colours: np.ndarray) -> Image.Image:
+def paint(labels: np.ndarray, colours: np.ndarray) -> Image.Image:
     """(H, W) labels in their colours; labels without a colour get the void pattern."""
     void = (labels < 0) | (labels >= len(colours))
     painted = colours[np.where(void, 0, labels)]
@@ -122,6 +122,6 @@ def _compose(
     for i, (name, label) in enumerate(legend):
         x = GAP + sum(widths[: i % columns])
         y = below_panels + i // columns * (line + GAP)
-        canvas.paste(_paint(np.full((line, line), label), colours), (x, y))
+        canvas.paste(paint(np.full((line, line), label), colours), (x, y))
         draw.text((x + line + GAP, y), name, INK, fonts[name])
     return np.asarray(canvas)

@@ -1,0 +1,66 @@
+"""Images as people have them, as the arrays that pipelines of MMSegmentation take."""
+
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from mmattn.errors import UserError
+
+KINDS = (
+    'give a path, an array (height, width, 3) in the order blue, green, red, as OpenCV reads, a '
+    'PIL image, a tensor (3, height, width) in the order red, green, blue, or a list or an '
+    'iterator of these'
+)
+
+
+def as_array(image: Any, channels: int = 3) -> np.ndarray:
+    """(H, W, channels) uint8 or float32 of 0 to 255; three channels are blue, green, red.
+
+    Grey images are given three equal channels, and a fourth channel, alpha, is left out.
+
+    Args:
+        image: What `KINDS` names, but no path. Tensors hold uint8, or floats of 0 to 1.
+        channels: Number of channels that the model takes.
+
+    Raises:
+        UserError: It is something else.
+    """
+    if isinstance(image, Image.Image):
+        pixels = np.asarray(ImageOps.exif_transpose(image).convert('RGB'))[..., ::-1]
+    elif isinstance(image, Tensor):
+        pixels = _from_tensor(image)
+    elif isinstance(image, np.ndarray):
+        pixels = image
+    else:
+        raise UserError(f'{type(image).__name__} is no image: {KINDS}')
+    if pixels.dtype != np.uint8 and not np.issubdtype(pixels.dtype, np.floating):
+        raise UserError(f'an image of {pixels.dtype} was given: its pixels must be uint8 or floats')
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    if pixels.ndim == 3 and pixels.shape[2] != channels == 3:
+        pixels = np.repeat(pixels, 3, axis=2) if pixels.shape[2] == 1 else pixels
+        pixels = pixels[..., :3] if pixels.shape[2] == 4 else pixels
+    if pixels.ndim != 3 or pixels.shape[2] != channels or not pixels.size:
+        raise UserError(
+            f'an image of shape {tuple(image.shape)} was given, but the model takes {channels} '
+            f'channels: {KINDS}'
+        )
+    kept = pixels.dtype if pixels.dtype == np.uint8 else np.float32
+    return np.ascontiguousarray(pixels, dtype=kept)
+
+
+def _from_tensor(image: Tensor) -> np.ndarray:
+    pixels = image.detach().cpu().float() if image.is_floating_point() else image.cpu()
+    pixels = pixels.numpy()
+    if pixels.ndim == 3:
+        pixels = np.moveaxis(pixels[::-1] if len(pixels) == 3 else pixels, 0, -1)
+    return pixels * 255 if image.is_floating_point() else pixels
+
+
+def as_rgb(pixels: np.ndarray) -> np.ndarray:
+    """What people see of a model's input: (H, W, 3) uint8 in the order red, green, blue."""
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    seen = pixels[..., 2::-1] if pixels.shape[2] >= 3 else np.repeat(pixels[..., :1], 3, axis=2)
+    return np.ascontiguousarray(seen.clip(0, 255), dtype=np.uint8)

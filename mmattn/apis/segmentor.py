@@ -1,0 +1,203 @@
+"""A trained model that takes images and gives the class of every pixel."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmcv.transforms import BaseTransform
+from mmengine.config import Config
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.device import get_device
+from mmengine.structures import BaseDataElement
+from mmseg.datasets.transforms import LoadImageFromNDArray
+from mmseg.registry import MODELS, TRANSFORMS
+from torch import Tensor
+
+from mmattn.apis.images import as_array, as_rgb
+from mmattn.apis.models import load_model
+from mmattn.apis.options import require_tta
+from mmattn.apis.prediction import Prediction
+from mmattn.apis.unlabelled import without_labels
+from mmattn.errors import UserError, explain_settings, is_of_libraries
+from mmattn.preflight.data_sets import inner_configs
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedImage:
+    """An image, prepared for the model.
+
+    Attributes:
+        packed: What the test pipeline of the config gave.
+        image: (H, W, 3) uint8, RGB, at its own size.
+        path: Its file, if it has one.
+    """
+
+    packed: dict[str, Any]
+    image: np.ndarray
+    path: Path | None
+
+    @property
+    def shapes(self) -> tuple:
+        """What images of one batch have in common."""
+        inputs = self.packed['inputs']
+        inputs = inputs if isinstance(inputs, list) else [inputs]
+        return self.image.shape, *(tuple(tensor.shape) for tensor in inputs)
+
+
+class Segmentor:
+    """Predicts the class of every pixel of images.
+
+    `Segmentor(config, checkpoint)(image)` prepares the image as the test pipeline of the config
+    does, sends it through the model, whole or in sliding windows as the config's ``test_cfg`` says,
+    and returns a `Prediction` of the image's own size.
+
+    Args:
+        config: config file.
+        checkpoint: weights of that config's model.
+        device: where it shall run; default: a GPU where there is one, else the CPU.
+        tta: average over the scales and flips of the config's ``tta_pipeline``.
+        batch_size: how many images of one size go through the model together.
+        cfg_options: overrides, dotted key to value.
+
+    Raises:
+        UserError: Whatever can be known to be wrong with these.
+    """
+
+    def __init__(
+        self,
+        config: str | Path,
+        checkpoint: str | Path,
+        *,
+        device: str | torch.device | None = None,
+        tta: bool = False,
+        batch_size: int = 1,
+        cfg_options: dict[str, Any] | None = None,
+    ) -> None:
+        if batch_size < 1:
+            raise UserError(f'batch_size is {batch_size}: it must be at least 1')
+        self.batch_size = batch_size
+        device = get_device() if device is None else device
+        self.model = load_model(config, checkpoint, device=device, cfg_options=cfg_options)
+        cfg, meta = self.model.cfg, self.model.dataset_meta
+        self.classes: tuple[str, ...] = meta['classes']
+        self.palette: list[list[int]] = meta['palette']
+        self._counts_from_one = meta['reduce_zero_label']
+        self._channels = (cfg.model.get('backbone') or {}).get('in_channels', 3)
+        self._tta = tta
+        self._tester = self.model
+        if tta:
+            require_tta(cfg)
+            self._tester = MODELS.build(dict(cfg.tta_model, module=self.model)).eval()
+        steps = without_labels(cfg.tta_pipeline if tta else _test_pipeline(cfg))
+        with explain_settings():
+            self._read: BaseTransform = TRANSFORMS.build(steps[0])
+            self._prepare = Compose(steps[1:])
+        self._take = LoadImageFromNDArray(to_float32=getattr(self._read, 'to_float32', False))
+
+    def __call__(self, images: Any, *, logits: bool = False) -> Any:
+        """The same as `predict`."""
+        return self.predict(images, logits=logits)
+
+    def predict(self, images: Any, *, logits: bool = False) -> Any:
+        """Predict one image, a batch, or a stream of images.
+
+        Args:
+            images: The path of a file; an array (H, W, 3) in the order blue, green, red, as OpenCV
+                reads; a PIL image; a tensor (3, H, W) in the order red, green, blue, uint8 or
+                floats of 0 to 1; or a list, a batch (an array or tensor with one dimension more)
+                or an iterator of these.
+            logits: Also return the logits of each pixel, at the size of the image.
+
+        Returns:
+            A `Prediction`; a list of them for a list or a batch; for an iterator an iterator, which
+            reads no further than the batch at hand.
+
+        Raises:
+            UserError: An image that cannot be read, or is none.
+        """
+        if isinstance(images, Iterator):
+            return self.predict_loaded(map(self.load, images), logits=logits)
+        if isinstance(images, list | tuple) or getattr(images, 'ndim', 0) == 4:
+            return list(self.predict_loaded(map(self.load, images), logits=logits))
+        (prediction,) = self.predict_loaded([self.load(images)], logits=logits)
+        return prediction
+
+    def load(self, image: Any) -> LoadedImage:
+        """Read one image, as `predict` takes it, and prepare it for the model.
+
+        Raises:
+            UserError: It cannot be read, or is none.
+        """
+        path = Path(image) if isinstance(image, str | os.PathLike) else None
+        if path is None:
+            results = self._take({'img': as_array(image, self._channels)})
+        else:
+            results = self._read_file(path)
+        return LoadedImage(image=as_rgb(results['img']), packed=self._prepare(results), path=path)
+
+    def predict_loaded(
+        self, images: Iterable[LoadedImage], *, logits: bool = False
+    ) -> Iterator[Prediction]:
+        """Predict images that `load` has read; arguments and errors as those of `predict`."""
+        if logits and self._tta:
+            raise UserError('logits are of one view of an image, and tta averages over several')
+        batch: list[LoadedImage] = []
+        for image in images:
+            if batch and image.shapes != batch[0].shapes:
+                yield from self._predict_batch(batch, logits)
+                batch = []
+            batch.append(image)
+            if len(batch) == self.batch_size:
+                yield from self._predict_batch(batch, logits)
+                batch = []
+        if batch:
+            yield from self._predict_batch(batch, logits)
+
+    def _read_file(self, path: Path) -> dict:
+        try:
+            return self._read({'img_path': str(path)})
+        except Exception as error:  # decoders fail in many ways
+            if not is_of_libraries(error, skip=1):
+                raise
+            reason = (isinstance(error, OSError) and error.strerror) or (
+                'it is damaged, or no image of a kind that is known'
+            )
+            raise UserError(f'image {path} cannot be read: {reason}') from error
+
+    def _predict_batch(self, batch: list[LoadedImage], logits: bool) -> list[Prediction]:
+        data = pseudo_collate([image.packed for image in batch])
+        with torch.inference_mode():
+            samples = self._tester.test_step(data)
+        return [
+            Prediction(
+                labels=self._labels(sample, image.image.shape[:2]),
+                classes=self.classes,
+                palette=self.palette,
+                image=image.image,
+                path=image.path,
+                logits=sample.seg_logits.data.float().cpu() if logits else None,
+                counts_from_one=self._counts_from_one,
+            )
+            for image, sample in zip(batch, samples, strict=True)
+        ]
+
+    def _labels(self, sample: BaseDataElement, size: tuple[int, int]) -> np.ndarray:
+        labels: Tensor = sample.pred_sem_seg.data.reshape(size)
+        return labels.cpu().numpy().astype(np.uint8 if len(self.classes) <= 256 else np.uint16)
+
+
+def _test_pipeline(cfg: Config) -> list[dict]:
+    """The steps that test images go through: those of the test data, or the config's variable."""
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    _, first = next(inner_configs(dataset, 'test_dataloader.dataset'))
+    pipeline = first.get('pipeline') or cfg.get('test_pipeline')
+    if not pipeline:
+        raise UserError(
+            'the config does not say how images are prepared: it has neither '
+            'test_dataloader.dataset.pipeline nor test_pipeline'
+        )
+    return pipeline

@@ -1,0 +1,64 @@
+"""What predict() refuses, and what it makes of test-time augmentation."""
+
+import cv2
+import numpy as np
+import pytest
+
+from mmattn.apis import predict
+from mmattn.errors import UserError
+
+
+@pytest.fixture
+def image(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / 'noise.png'), pixels)
+    return tmp_path / 'noise.png'
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(save=['label']), 'save is label: choose of labels, color'),
+        (dict(save=[]), 'save is empty'),
+        (dict(opacity=50), 'opacity is 50'),
+        (dict(save=['logits'], tta=True), 'logits are of one view'),
+        (dict(inputs=['nowhere.png']), 'input nowhere.png is neither a file nor a folder'),
+        (dict(inputs=['clip.mp4'], save=['panel']), 'panels are of images alone'),
+        (dict(out='noise.png/out'), 'the folder of predictions noise.png/out cannot be made'),
+        (dict(batch=0), 'batch_size is 0'),
+        (dict(label_ids=True), 'its 19 classes, and the model knows 8'),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+    trained_model, image, monkeypatch, options, message
+):
+    monkeypatch.chdir(image.parent)
+    (image.parent / 'clip.mp4').touch()
+    inputs = options.pop('inputs', [image])
+    with pytest.raises(UserError, match=message) as error:
+        predict(*trained_model, inputs, **options)
+    assert '\n' not in str(error.value)
+    assert {path.name for path in image.parent.iterdir()} == {'noise.png', 'clip.mp4'}
+
+
+def test_videos_that_cannot_be_read_are_named_and_leave_nothing(trained_model, image, monkeypatch):
+    monkeypatch.chdir(image.parent)
+    (image.parent / 'clip.mp4').write_text('no video')
+    result = predict(*trained_model, ['clip.mp4', image], tta=True)
+    assert (result.images, result.frames) == (1, 0)
+    assert result.unreadable == [
+        'video clip.mp4 cannot be read: it is damaged, or no video OpenCV knows'
+    ]
+    files = sorted(str(path) for path in (image.parent / 'predictions').rglob('*.*'))
+    root = image.parent / 'predictions'
+    assert files == [f'{root}/labels/noise.png', f'{root}/overlay/noise.jpg']
+
+
+def test_files_are_replaced_when_asked_for(trained_model, image, monkeypatch):
+    monkeypatch.chdir(image.parent)
+    predict(*trained_model, [image], save=['labels'], device='cpu')
+    (file,) = (image.parent / 'predictions').rglob('*.png')
+    labels = file.read_bytes()
+    file.write_text('older')
+    predict(*trained_model, [image], save=['labels'], batch=2, overwrite=True)
+    assert file.read_bytes() == labels

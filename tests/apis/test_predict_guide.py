@@ -1,0 +1,77 @@
+"""docs/predict.md: its commands and its Python, as printed."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmseg.registry import MODELS
+
+from mmattn.apis.outputs import KINDS
+from mmattn.cli.predict import KINDS as CHOICES
+from mmattn.datasets import generate_toy_scenes
+from mmattn.preflight.config import load_config
+from mmattn.preflight.pretrained import drop_pretrained
+
+REPO = Path(__file__).resolve().parents[2]
+GUIDE = (REPO / 'docs/predict.md').read_text()
+COMMANDS = re.findall(r'```bash\n(.*?)\n```', GUIDE, re.S)
+(CODE,) = re.findall(r'```python\n(.*?)```', GUIDE, re.S)
+
+
+def test_every_kind_of_file_is_described():
+    table = GUIDE.partition('| kind | file |')[2].partition('\n\n')[0]
+    assert re.findall(r'^\| `(\w+)`', table, re.M) == list(KINDS) == list(CHOICES)
+
+
+def test_configs_of_the_guide_exist():
+    assert all((REPO / name).is_file() for name in re.findall(r'configs/\S+\.py', GUIDE))
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    """As after `make demo`, but for a training; and `mmattn` as a command."""
+    folder = tmp_path_factory.mktemp('guide')
+    cfg = load_config(*re.findall(r'configs/\S+toy\S+\.py', GUIDE)[:1])
+    drop_pretrained(cfg)
+    (folder / 'work_dirs/demo').mkdir(parents=True)
+    weights = MODELS.build(cfg.model).state_dict()
+    torch.save({'state_dict': weights}, folder / 'work_dirs/demo/iter_300.pth')
+    generate_toy_scenes(folder / 'data/toy')
+    script = folder / 'bin/mmattn'
+    script.parent.mkdir()
+    script.write_text(f'#!{sys.executable}\nfrom mmattn.cli import main\nmain()\n')
+    script.chmod(0o755)
+    return folder
+
+
+def run(folder, call):
+    path = f'{folder}/bin:{os.environ["PATH"]}'
+    env = {**os.environ, 'PATH': path, 'PYTHONPATH': str(REPO)}
+    result = subprocess.run(
+        call, capture_output=True, text=True, cwd=folder, timeout=600, env=env, check=False
+    )
+    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_commands_write_what_the_guide_says(folder):
+    whole, listed = COMMANDS
+    run(folder, ['bash', '-c', whole])
+    assert {path.name for path in (folder / 'predictions').iterdir()} == {'labels', 'overlay'}
+    assert len(list((folder / 'predictions/labels/toyville').glob('*.png'))) == 16
+    run(folder, ['bash', '-c', listed])
+    kinds = {path.name: len(list(path.rglob('*.*'))) for path in (folder / 'ten').iterdir()}
+    assert kinds == dict.fromkeys(('labels', 'color', 'panel', 'json'), 10)
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_python_runs(folder):
+    check = '\nassert result.labels.shape == (128, 256) and len(result.shares) >= 1'
+    run(folder, [sys.executable, '-c', CODE + check])
+    assert (folder / 'overlay.jpg').is_file() and (folder / 'labels.png').is_file()

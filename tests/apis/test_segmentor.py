@@ -1,0 +1,163 @@
+"""Segmentor: images of every kind become labels, as MMSegmentation's own tools give them."""
+
+import copy
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from mmseg.apis import inference_model
+from PIL import Image
+
+import mmattn
+from mmattn.apis import Prediction, Segmentor
+from mmattn.datasets import ToyScenesDataset
+from mmattn.datasets.toy_scenes import render_scene
+from mmattn.errors import UserError
+
+SLIDE = {'model.test_cfg': dict(mode='slide', crop_size=(32, 32), stride=(20, 20))}
+PADDED = {'model.data_preprocessor.test_cfg': dict(size_divisor=32)}
+
+
+@pytest.fixture(scope='module')
+def scene() -> np.ndarray:
+    """Blue, green, red."""
+    image, _ = render_scene(np.random.Generator(np.random.PCG64(0)), road_first=True)
+    return np.ascontiguousarray(image[..., ::-1])
+
+
+@pytest.fixture(scope='module')
+def files(scene, tmp_path_factory):
+    """Pictures of several sizes, one of them grey."""
+    folder = tmp_path_factory.mktemp('pictures')
+    pictures = [scene, scene[:, :128], cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY), scene[:61, :203]]
+    paths = [folder / f'{index}.png' for index in range(len(pictures))]
+    for path, picture in zip(paths, pictures, strict=True):
+        assert cv2.imwrite(str(path), picture)
+    return paths
+
+
+@pytest.fixture(scope='module')
+def segmentor(trained_model) -> Segmentor:
+    return mmattn.Segmentor(*trained_model)
+
+
+@pytest.mark.parametrize('options', [{}, SLIDE, PADDED], ids=['whole', 'slide', 'padded'])
+def test_labels_and_logits_equal_those_of_mmseg(trained_model, files, scene, options):
+    segmentor = Segmentor(*trained_model, device='cpu', cfg_options=options)
+    theirs = copy.deepcopy(segmentor.model)
+    for image in [*files, scene]:
+        given = image if isinstance(image, np.ndarray) else str(image)
+        expected = inference_model(theirs, given)
+        ours = segmentor(image, logits=True)
+        torch.testing.assert_close(ours.logits, expected.seg_logits.data, atol=1e-5, rtol=0)
+        assert (ours.labels == expected.pred_sem_seg.data[0].numpy()).all()
+        assert len(ours.shares) > 1
+        theirs.cfg.test_pipeline[0]['type'] = 'LoadImageFromFile'  # inference_model changes it
+
+
+def test_every_kind_of_image_gives_the_same_labels(segmentor, files, scene, tmp_path):
+    expected = segmentor(scene).labels
+    rgb = np.ascontiguousarray(scene[..., ::-1])
+    tensor = torch.from_numpy(rgb).permute(2, 0, 1)
+    kinds = [files[0], str(files[0]), Image.fromarray(rgb), tensor, tensor / 255]
+    kinds += [scene.astype(np.float32), np.dstack([scene, scene[..., :1]]), scene[:, ::-1][:, ::-1]]
+    for image in kinds:
+        assert (segmentor(image).labels == expected).mean() > 0.999, type(image)
+    grey = cv2.imread(str(files[2]), cv2.IMREAD_GRAYSCALE)
+    of_grey = segmentor(files[2]).labels
+    for image in (grey, grey[..., None], Image.fromarray(grey), torch.from_numpy(grey)):
+        assert (segmentor(image).labels == of_grey).all()
+
+
+def test_a_list_a_batch_and_an_iterator_give_one_prediction_for_each(trained_model, scene, files):
+    segmentor = Segmentor(*trained_model, batch_size=3)
+    single = [segmentor(path).labels for path in files]
+    together = segmentor([*files, files[0], files[0]])
+    assert [p.path for p in together] == [*files, files[0], files[0]]
+    for ours, expected in zip(together, [*single, single[0], single[0]], strict=True):
+        assert ours.labels.shape == expected.shape
+        assert (ours.labels == expected).mean() > 0.999
+    batch = segmentor(np.stack([scene, scene[:, ::-1]]))
+    assert len(batch) == 2 and (batch[0].labels == single[0]).mean() > 0.999
+    assert segmentor([]) == []
+
+
+def test_an_iterator_is_read_no_further_than_its_batch(segmentor, scene):
+    read = []
+
+    def camera():
+        while True:
+            read.append(1)
+            yield scene
+
+    stream = segmentor.predict(camera())
+    assert isinstance(next(stream), Prediction)
+    assert len(read) == 1
+
+
+def test_photographs_are_turned_as_viewers_turn_them(segmentor, scene, tmp_path):
+    picture = Image.fromarray(scene[..., ::-1])
+    exif = picture.getexif()
+    exif[0x0112] = 6  # shown after a quarter turn to the right
+    picture.save(tmp_path / 'photo.png', exif=exif)
+    upright = np.ascontiguousarray(np.rot90(scene, -1))
+    expected = segmentor(upright)
+    for image in (tmp_path / 'photo.png', Image.open(tmp_path / 'photo.png')):
+        assert (segmentor(image).image == upright[..., ::-1]).all()
+        assert (segmentor(image).labels == expected.labels).all()
+
+
+def test_scales_and_flips_are_averaged(trained_model, scene):
+    prediction = Segmentor(*trained_model, tta=True)(scene)
+    assert prediction.labels.shape == scene.shape[:2]
+    mirrored = Segmentor(*trained_model, tta=True)(np.ascontiguousarray(scene[:, ::-1]))
+    assert (prediction.labels == mirrored.labels[:, ::-1]).mean() > 0.99
+    with pytest.raises(UserError, match='logits are of one view'):
+        Segmentor(*trained_model, tta=True)(scene, logits=True)
+
+
+def test_names_and_colours(segmentor):
+    assert segmentor.classes == tuple(ToyScenesDataset.METAINFO['classes'])
+    assert segmentor.palette == ToyScenesDataset.METAINFO['palette']
+
+
+@pytest.mark.parametrize(
+    ('image', 'message'),
+    [
+        ('nowhere.png', 'image nowhere.png cannot be read: No such file'),
+        ('.', 'image . cannot be read: Is a directory'),
+        (__file__, 'is damaged, or no image'),
+        (np.zeros((4, 5), np.int64), 'an image of int64 was given'),
+        (np.zeros((4, 5, 2), np.uint8), r'shape \(4, 5, 2\) was given, but the model takes 3'),
+        (np.zeros((0, 5, 3), np.uint8), 'shape'),
+        (torch.zeros(4), 'shape'),
+        (None, 'NoneType is no image: give a path'),
+        ({'img': 1}, 'dict is no image'),
+    ],
+)
+def test_what_is_no_image_is_told_in_one_line(segmentor, image, message):
+    with pytest.raises(UserError, match=message) as error:
+        segmentor(image)
+    assert '\n' not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(batch_size=0), 'batch_size is 0'),
+        (dict(tta=True, cfg_options={'tta_model': None}), 'needs tta_model and tta_pipeline'),
+    ],
+)
+def test_a_segmentor_that_cannot_be_made(trained_model, options, message):
+    with pytest.raises(UserError, match=message):
+        Segmentor(*trained_model, **options)
+
+
+def test_a_config_that_does_not_say_how_images_are_prepared(trained_model, tmp_path):
+    config, checkpoint = trained_model
+    (tmp_path / 'mine.py').write_text(
+        f"_base_ = '{config}'\ntest_dataloader = None\ntest_pipeline = None\n"
+    )
+    with pytest.raises(UserError, match='does not say how images are prepared'):
+        Segmentor(tmp_path / 'mine.py', checkpoint)
