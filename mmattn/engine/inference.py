@@ -151,3 +151,10 @@ def make_lean(segmentor: EncoderDecoder) -> bool:
 def leave_logits_small(seg_logits: Tensor, batch_img_metas: list[dict]) -> Tensor:
     """In the place of a head's `predict_by_feat`, which resizes them to the input."""
     return seg_logits
+
+
+def keep_logits(model: nn.Module, keep: bool) -> None:
+    """Set whether the samples of all lean segmentors in a model have ``seg_logits``."""
+    for part in model.modules():
+        if isinstance(part, LeanInference):
+            part.keep_logits = keep
