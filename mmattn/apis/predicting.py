@@ -46,6 +46,7 @@ def predict(
     tta: bool = False,
     device: str | None = None,
     batch: int = 1,
+    optimize: bool = True,
     overwrite: bool = False,
     label_ids: bool = False,
     cfg_options: dict[str, Any] | None = None,
@@ -64,6 +65,8 @@ def predict(
         tta: average over the scales and flips of the config's `tta_pipeline`.
         device: default: a GPU where there is one, else the CPU.
         batch: images of one size that go through the model together.
+        optimize: predict with a faster copy of the model, if its labels on the first images are
+            those of the model, 99 % of them.
         overwrite: replace files of earlier predictions.
         label_ids: write labels as the ids of Cityscapes that its test server takes.
         cfg_options: overrides, dotted key to value.
@@ -84,7 +87,13 @@ def predict(
     outputs = Outputs(Path(out), tuple(dict.fromkeys(save)), opacity)
     outputs.check(sources, overwrite)
     segmentor = Segmentor(
-        config, checkpoint, device=device, tta=tta, batch_size=batch, cfg_options=cfg_options
+        config,
+        checkpoint,
+        device=device,
+        optimize='auto' if optimize else False,
+        tta=tta,
+        batch_size=batch,
+        cfg_options=cfg_options,
     )
     if label_ids:
         outputs = Outputs(outputs.folder, outputs.kinds, opacity, cityscapes_ids(segmentor.classes))

@@ -22,6 +22,8 @@ from mmattn.apis.models import load_model
 from mmattn.apis.options import require_tta
 from mmattn.apis.prediction import Prediction
 from mmattn.apis.unlabelled import without_labels
+from mmattn.engine.inference import keep_logits
+from mmattn.engine.optimized import CheckedModel, optimized
 from mmattn.errors import UserError, explain_settings, is_of_libraries
 from mmattn.preflight.data_sets import inner_configs
 
@@ -53,12 +55,16 @@ class Segmentor:
 
     `Segmentor(config, checkpoint)(image)` prepares the image as the test pipeline of the config
     does, sends it through the model, whole or in sliding windows as the config's ``test_cfg`` says,
-    and returns a `Prediction` of the image's own size.
+    and returns a `Prediction` of the image's own size. Its attributes ``classes`` and ``palette``
+    name the classes and their RGB colours, ``model`` is the model as it was trained.
 
     Args:
         config: config file.
         checkpoint: weights of that config's model.
         device: where it shall run; default: a GPU where there is one, else the CPU.
+        optimize: `'auto'` predicts with a faster copy of the model (`mmattn.engine.optimized`), if
+            its labels on the first images are those of the model, 99 % of them; they are predicted
+            twice. True does without that check, False predicts with the model as it is.
         tta: average over the scales and flips of the config's ``tta_pipeline``.
         batch_size: how many images of one size go through the model together.
         cfg_options: overrides, dotted key to value.
@@ -73,12 +79,15 @@ class Segmentor:
         checkpoint: str | Path,
         *,
         device: str | torch.device | None = None,
+        optimize: bool | str = 'auto',
         tta: bool = False,
         batch_size: int = 1,
         cfg_options: dict[str, Any] | None = None,
     ) -> None:
         if batch_size < 1:
             raise UserError(f'batch_size is {batch_size}: it must be at least 1')
+        if optimize not in ('auto', True, False):
+            raise UserError(f"optimize is {optimize!r}: it must be 'auto', True or False")
         self.batch_size = batch_size
         device = get_device() if device is None else device
         self.model = load_model(config, checkpoint, device=device, cfg_options=cfg_options)
@@ -92,6 +101,10 @@ class Segmentor:
         if tta:
             require_tta(cfg)
             self._tester = MODELS.build(dict(cfg.tta_model, module=self.model)).eval()
+        self._fast = None
+        if optimize:
+            plain, self._fast = self._tester, optimized(self._tester, keep_logits=tta)
+            self._tester = CheckedModel(plain, self._fast) if optimize == 'auto' else self._fast
         steps = without_labels(cfg.tta_pipeline if tta else _test_pipeline(cfg))
         with explain_settings():
             self._read: BaseTransform = TRANSFORMS.build(steps[0])
@@ -169,6 +182,8 @@ class Segmentor:
             raise UserError(f'image {path} cannot be read: {reason}') from error
 
     def _predict_batch(self, batch: list[LoadedImage], logits: bool) -> list[Prediction]:
+        if self._fast is not None:
+            keep_logits(self._fast, logits or self._tta)
         data = pseudo_collate([image.packed for image in batch])
         with torch.inference_mode():
             samples = self._tester.test_step(data)

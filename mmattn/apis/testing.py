@@ -8,7 +8,7 @@ from mmattn.apis import options
 from mmattn.apis.blame import blame_options
 from mmattn.apis.labels import watch_testing
 from mmattn.apis.unlabelled import drop_labels
-from mmattn.engine import PredictionPanelHook, SavePredictionsHook
+from mmattn.engine import OptimizeHook, PredictionPanelHook, SavePredictionsHook
 from mmattn.engine.runner import Runner, separate_run
 from mmattn.errors import UserError, explain_settings, explain_workers
 from mmattn.evaluation.class_values import keep_class_values, percent_of_classes
@@ -26,6 +26,7 @@ def test(
     show_dir: str | Path | None = None,
     tta: bool = False,
     amp: bool = False,
+    optimize: bool = False,
     cfg_options: dict[str, Any] | None = None,
     launcher: str = 'none',
     check_data: str = 'sample',
@@ -42,6 +43,8 @@ def test(
         show_dir: folder for pictures: image | ground truth | prediction.
         tta: average over the scales and flips of the config's `tta_pipeline`.
         amp: bfloat16 autocast on the CPU, float16 on GPUs.
+        optimize: predict with a faster copy of the model, if its labels on the first images are
+            those of the model, 99 % of them.
         cfg_options: overrides, dotted key to value.
         launcher: none, pytorch, slurm or mpi.
         check_data: how the data set is checked first: sample, full or off.
@@ -71,6 +74,7 @@ def test(
         options.check_picture_folders(cfg, out, show_dir)
         hooks = [SavePredictionsHook(out)] if out else []
         hooks += [PredictionPanelHook(show_dir)] if show_dir else []
+        hooks += [OptimizeHook()] if optimize else []
 
         summary = ''
         if options.is_first_process(launcher):

@@ -39,6 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--overwrite', action='store_true', help='replace existing files')
     parser.add_argument(
+        '--no-optimize',
+        action='store_false',
+        dest='optimize',
+        help='the model as mmattn test runs it, slower, to the last bit',
+    )
+    parser.add_argument(
         '--label-ids',
         action='store_true',
         help='write labels as the ids of Cityscapes, as its test server takes them',

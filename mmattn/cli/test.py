@@ -15,6 +15,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--show-dir', metavar='DIR', help='write pictures: image | ground truth | prediction'
     )
+    parser.add_argument(
+        '--optimize',
+        action='store_true',
+        help='a faster model: fused, in half precision where the device has it, checked on the '
+        'first images',
+    )
     parser.add_argument('--tta', action='store_true', help='average over scales and flips')
 
 

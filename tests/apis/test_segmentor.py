@@ -44,7 +44,7 @@ def segmentor(trained_model) -> Segmentor:
 
 @pytest.mark.parametrize('options', [{}, SLIDE, PADDED], ids=['whole', 'slide', 'padded'])
 def test_labels_and_logits_equal_those_of_mmseg(trained_model, files, scene, options):
-    segmentor = Segmentor(*trained_model, device='cpu', cfg_options=options)
+    segmentor = Segmentor(*trained_model, optimize=False, cfg_options=options)
     theirs = copy.deepcopy(segmentor.model)
     for image in [*files, scene]:
         given = image if isinstance(image, np.ndarray) else str(image)
@@ -117,6 +117,17 @@ def test_scales_and_flips_are_averaged(trained_model, scene):
         Segmentor(*trained_model, tta=True)(scene, logits=True)
 
 
+def test_the_faster_copy_gives_the_same_labels_and_logits(trained_model, scene):
+    plain = Segmentor(*trained_model, optimize=False)
+    fast = Segmentor(*trained_model, optimize=True)
+    for logits in (False, True, False):
+        expected, ours = plain(scene, logits=logits), fast(scene, logits=logits)
+        assert (ours.labels == expected.labels).mean() > 0.999
+        assert (ours.logits is None) is not logits
+        if logits:
+            torch.testing.assert_close(ours.logits, expected.logits, atol=1e-4, rtol=1e-4)
+
+
 def test_names_and_colours(segmentor):
     assert segmentor.classes == tuple(ToyScenesDataset.METAINFO['classes'])
     assert segmentor.palette == ToyScenesDataset.METAINFO['palette']
@@ -146,6 +157,7 @@ def test_what_is_no_image_is_told_in_one_line(segmentor, image, message):
     ('options', 'message'),
     [
         (dict(batch_size=0), 'batch_size is 0'),
+        (dict(optimize='fast'), "optimize is 'fast'"),
         (dict(tta=True, cfg_options={'tta_model': None}), 'needs tta_model and tta_pipeline'),
     ],
 )

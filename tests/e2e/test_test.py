@@ -66,6 +66,16 @@ def test_test_time_augmentation_with_amp_on_the_cpu(trained, run, tmp_path):
     assert re.search(r'mIoU \d', result.stdout.splitlines()[-1])
 
 
+def test_the_optimized_model_measures_the_same(trained, run, tmp_path):
+    training, work_dir = trained
+    call = ('test.py', CONFIG, latest_checkpoint(work_dir), '--optimize', '--work-dir', tmp_path)
+    result = run(*call, CUDA_VISIBLE_DEVICES='')
+    assert result.returncode == 0, result.stderr[-2000:]
+    last = float(re.search(r'mIoU +last (\S+),', training.stdout)[1])
+    measured = float(re.search(r'mIoU (\S+),', result.stdout.splitlines()[-1])[1])
+    assert measured == pytest.approx(last, abs=0.1)
+
+
 @pytest.mark.parametrize(
     ('options', 'message'),
     [

@@ -3,6 +3,7 @@
 from mmattn.engine.hooks.channels_last import ChannelsLastHook
 from mmattn.engine.hooks.curve import CurveHook
 from mmattn.engine.hooks.non_finite import NonFiniteHook
+from mmattn.engine.hooks.optimize import OptimizeHook
 from mmattn.engine.hooks.prediction_panels import PredictionPanelHook
 from mmattn.engine.hooks.progress import ProgressHook
 from mmattn.engine.hooks.safe_checkpoint import SafeCheckpointHook
@@ -12,6 +13,7 @@ __all__ = [
     'ChannelsLastHook',
     'CurveHook',
     'NonFiniteHook',
+    'OptimizeHook',
     'PredictionPanelHook',
     'ProgressHook',
     'SafeCheckpointHook',

@@ -1,0 +1,160 @@
+"""What EncoderDecoder does around its network, in less memory and time."""
+
+from collections.abc import Iterator
+
+import torch
+from mmengine.structures import PixelData
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.segmentors import EncoderDecoder
+from mmseg.models.utils import resize
+from mmseg.structures import SegDataSample
+from torch import Tensor, nn
+
+# Logits that are resized at a time, in elements: 256 MiB in float32.
+RESIZED_AT_ONCE = 2**26
+
+
+class LeanInference:
+    """Mixin for `EncoderDecoder`, in evaluation: the same predictions, but
+
+    - the network may run in half precision (``autocast_dtype``); its logits are float32;
+    - windows share passes, and are added to their slice of the output, where mmseg pads each to the
+      size of the image;
+    - logits are resized some classes at a time, the best of which are kept: never all of them in
+      the size of the image. So samples have no ``seg_logits``, unless ``keep_logits`` is set.
+
+    Its last decode head leaves logits in their own size (`leave_logits_small`).
+    """
+
+    autocast_dtype: torch.dtype | None = None
+    keep_logits: bool = False
+
+    def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """(N, 3, H, W) to logits (N, C, h, w), float32, as small as the network gives them."""
+        dtype = self.autocast_dtype
+        with torch.autocast(inputs.device.type, dtype, enabled=dtype is not None):
+            return super().encode_decode(inputs, batch_img_metas).float()
+
+    def whole_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """(N, 3, H, W) to logits, in their own size where only their labels are wanted."""
+        logits = self.encode_decode(inputs, batch_img_metas)
+        return self._resized(logits, inputs.shape[2:]) if self._needs_logits else logits
+
+    def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
+        """(N, 3, H, W) to logits (N, C, H, W), the mean of all windows that see a pixel."""
+        count, _, height, width = inputs.shape
+        windows = list(_windows((height, width), self.test_cfg.crop_size, self.test_cfg.stride))
+        logits = inputs.new_zeros(count, self.out_channels, height, width)
+        seen = inputs.new_zeros(1, 1, height, width)
+        rows, columns = windows[0]
+        pixels = count * (rows.stop - rows.start) * (columns.stop - columns.start)
+        together = max(1, _pixels_of_a_pass(inputs) // pixels)
+        for first in range(0, len(windows), together):
+            part = windows[first : first + together]
+            crops = torch.cat([inputs[:, :, rows, columns] for rows, columns in part])
+            metas = [{**meta, 'img_shape': crops.shape[2:]} for meta in batch_img_metas]
+            parts = self.encode_decode(crops, metas * len(part)).split(count)
+            for (rows, columns), small in zip(part, parts, strict=True):
+                logits[:, :, rows, columns] += self._resized(small, crops.shape[2:])
+                seen[:, :, rows, columns] += 1
+        return logits.div_(seen)
+
+    def postprocess_result(
+        self, seg_logits: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """Labels of each image, in its own size, from logits (N, C, h, w)."""
+        if data_samples is None or self._needs_logits:
+            return super().postprocess_result(seg_logits, data_samples)
+        for logits, sample in zip(seg_logits, data_samples, strict=True):
+            labels = self._best_class(logits, sample.metainfo)
+            sample.pred_sem_seg = PixelData(data=labels[None])
+        return data_samples
+
+    @property
+    def _needs_logits(self) -> bool:
+        return self.keep_logits or self.out_channels == 1
+
+    def _resized(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
+        """(N, C, h, w) to (N, C, H, W)."""
+        if logits.shape[2:] == tuple(size):
+            return logits
+        return resize(
+            logits, size, mode='bilinear', align_corners=self.align_corners, warning=False
+        )
+
+    def _best_class(self, logits: Tensor, meta: dict) -> Tensor:
+        """The class of the largest logit of each pixel of an image: (C, h, w) to (H, W), int64.
+
+        As `argmax` of all logits, resized to the input and then to the image: each class is resized
+        by itself anyway.
+        """
+        padded = meta.get('pad_shape', meta['img_shape'])[:2]
+        classes = max(1, RESIZED_AT_ONCE // (padded[0] * padded[1]))
+        best = labels = None
+        for first in range(0, len(logits), classes):
+            part = self._resized(logits[None, first : first + classes], padded)
+            part = self._resized(_as_the_image(part, meta), meta['ori_shape'])[0]
+            value, label = part.max(0)
+            if best is None:
+                best, labels = value, label
+            else:
+                better = value > best
+                best = torch.where(better, value, best)
+                labels = torch.where(better, label + first, labels)
+        return labels
+
+
+def _pixels_of_a_pass(inputs: Tensor) -> int:
+    """How many pixels go through the network at a time: GPUs like many, a CPU gains nothing."""
+    return 2**21 if inputs.is_cuda else 0
+
+
+def _windows(
+    size: tuple[int, int], crop: tuple[int, int], stride: tuple[int, int]
+) -> Iterator[tuple[slice, slice]]:
+    """Rows and columns of each window, by rows; at the borders they are moved into the image."""
+    for rows in _intervals(size[0], crop[0], stride[0]):
+        for columns in _intervals(size[1], crop[1], stride[1]):
+            yield rows, columns
+
+
+def _intervals(length: int, crop: int, stride: int) -> Iterator[slice]:
+    steps = max(length - crop + stride - 1, 0) // stride + 1
+    for step in range(steps):
+        stop = min(step * stride + crop, length)
+        yield slice(max(stop - crop, 0), stop)
+
+
+def _as_the_image(logits: Tensor, meta: dict) -> Tensor:
+    """Logits (N, C, H, W) without the padding of the input, and flipped back."""
+    left, right, top, bottom = meta.get('img_padding_size', meta.get('padding_size', (0,) * 4))
+    height, width = logits.shape[2:]
+    logits = logits[:, :, top : height - bottom, left : width - right]
+    if not meta.get('flip'):
+        return logits
+    return logits.flip(3 if meta['flip_direction'] == 'horizontal' else 2)
+
+
+def make_lean(segmentor: EncoderDecoder) -> bool:
+    """Give a segmentor `LeanInference`; False where it infers in a way of its own, and keeps it."""
+    kind, head = type(segmentor), segmentor.decode_head
+    head = head[-1] if isinstance(head, nn.ModuleList) else head
+    names = ('slide_inference', 'whole_inference', 'postprocess_result')
+    own = [name for name in names if getattr(kind, name) is not getattr(EncoderDecoder, name)]
+    if own or type(head).predict_by_feat is not BaseDecodeHead.predict_by_feat:
+        return False
+    head.predict_by_feat = leave_logits_small
+    segmentor.__class__ = type(f'Lean{kind.__name__}', (LeanInference, kind), {})
+    return True
+
+
+def leave_logits_small(seg_logits: Tensor, batch_img_metas: list[dict]) -> Tensor:
+    """In the place of a head's `predict_by_feat`, which resizes them to the input."""
+    return seg_logits
+
+
+def keep_logits(model: nn.Module, keep: bool) -> None:
+    """Set whether the samples of all lean segmentors in a model have ``seg_logits``."""
+    for part in model.modules():
+        if isinstance(part, LeanInference):
+            part.keep_logits = keep

@@ -1,0 +1,86 @@
+"""A trained model, made faster for predicting, and held against what it was."""
+
+import copy
+import logging
+from typing import Any
+
+import torch
+from mmcv.cnn import fuse_conv_bn
+from mmengine.logging import print_log
+from mmseg.models.segmentors import EncoderDecoder
+from torch import nn
+
+from mmattn.engine.cpu import cpu_has_bfloat16
+from mmattn.engine.inference import make_lean
+
+CHECKED = 3  # images
+EQUAL = 0.99  # of their labels
+
+
+def optimized(model: nn.Module, *, keep_logits: bool = False) -> nn.Module:
+    """A copy of a model for predicting alone: the same labels but for rounding.
+
+    Norms are fused into convolutions, auxiliary heads are dropped, weights are channels_last, the
+    network computes in half precision where the device has it, and what is around it is that of
+    `LeanInference`.
+
+    Args:
+        model: A segmentor, or what averages over views of one, with its weights.
+        keep_logits: Whether predictions keep their ``seg_logits``, as averaging needs.
+    """
+    device = next(model.parameters()).device
+    fast = copy.deepcopy(model).eval()
+    for segmentor in [part for part in fast.modules() if isinstance(part, EncoderDecoder)]:
+        if segmentor.with_auxiliary_head:
+            segmentor.auxiliary_head = None
+        if make_lean(segmentor):
+            segmentor.autocast_dtype = _half(device)
+            segmentor.keep_logits = keep_logits
+    return fuse_conv_bn(fast).to(memory_format=torch.channels_last)
+
+
+def _half(device: torch.device) -> torch.dtype | None:
+    if device.type == 'cuda':
+        return torch.float16
+    return torch.bfloat16 if device.type == 'cpu' and cpu_has_bfloat16() else None
+
+
+class CheckedModel(nn.Module):
+    """Predicts with the faster model, after the first images have shown that it can be trusted.
+
+    The first images go through both. Where fewer than 99 % of their labels are equal, the plain
+    model goes on alone, with a warning.
+
+    Args:
+        plain: The model as it was.
+        fast: What `optimized` made of it.
+    """
+
+    def __init__(self, plain: nn.Module, fast: nn.Module) -> None:
+        super().__init__()
+        self.plain: nn.Module | None = plain
+        self.fast: nn.Module | None = fast
+        self._images = self._equal = self._pixels = 0
+
+    def test_step(self, data: Any) -> list:
+        """As that of mmengine's models."""
+        if self.fast is None or self.plain is None:
+            return (self.plain or self.fast).test_step(data)
+        trial = self.fast.test_step(copy.deepcopy(data))  # results are written into the data
+        samples = self.plain.test_step(data)
+        for ours, theirs in zip(trial, samples, strict=True):
+            same = ours.pred_sem_seg.data == theirs.pred_sem_seg.data
+            self._equal += int(same.sum())
+            self._pixels += same.numel()
+            self._images += 1
+        if self._equal < EQUAL * self._pixels:
+            print_log(
+                f'the optimized model gives {self._equal / self._pixels:.1%} of the labels of the '
+                'plain one, which goes on instead',
+                logger='current',
+                level=logging.WARNING,
+            )
+            self.fast = None
+        elif self._images >= CHECKED:
+            self.plain = None
+        return samples

@@ -1,0 +1,111 @@
+"""Lean inference: the same as MMSegmentation's own, in slices and in parts."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.structures import PixelData
+from mmseg.structures import SegDataSample
+
+from mmattn.apis import load_model
+from mmattn.engine import inference
+from mmattn.engine.inference import make_lean
+
+
+@pytest.fixture(scope='module')
+def models(trained_model):
+    """The model as it is, and the same, lean."""
+    plain = load_model(*trained_model)
+    lean = copy.deepcopy(plain)
+    assert make_lean(lean)
+    return plain, lean
+
+
+def image(*size: int) -> torch.Tensor:
+    return torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+
+
+def metas(size, original=None, **other) -> list[dict]:
+    shapes = dict(img_shape=size, pad_shape=size, ori_shape=original or size)
+    return [{**shapes, **other}, {**shapes, **other}]
+
+
+@pytest.mark.parametrize('together', [1, 4 * 32 * 24, 10**9], ids=['single', 'some', 'all'])
+@pytest.mark.parametrize(
+    ('size', 'crop', 'stride'),
+    [
+        ((48, 64), (32, 24), (20, 24)),
+        ((33, 47), (32, 24), (7, 11)),
+        ((20, 60), (32, 24), (20, 20)),
+        ((24, 24), (24, 24), (10, 10)),
+    ],
+)
+def test_windows_give_the_logits_of_mmseg(models, monkeypatch, size, crop, stride, together):
+    monkeypatch.setattr(inference, '_pixels_of_a_pass', lambda inputs: together)
+    plain, lean = models
+    for model in models:
+        monkeypatch.setattr(
+            model, 'test_cfg', type(model.test_cfg)(mode='slide', crop_size=crop, stride=stride)
+        )
+    with torch.no_grad():
+        expected = plain.slide_inference(image(*size), metas(size))
+        given = metas(size)
+        ours = lean.slide_inference(image(*size), given)
+    torch.testing.assert_close(ours, expected, atol=1e-5, rtol=0)
+    assert given == metas(size)  # mmseg writes the window's size into it
+
+
+@pytest.mark.parametrize('at_once', [1, 3 * 40 * 56, 10**9], ids=['single', 'some', 'all'])
+@pytest.mark.parametrize(
+    'meta',
+    [
+        dict(),
+        dict(original=(61, 83)),
+        dict(original=(23, 31), flip=True, flip_direction='horizontal'),
+        dict(flip=True, flip_direction='vertical'),
+        dict(img_padding_size=(3, 5, 2, 4), original=(34, 48)),
+    ],
+    ids=['same', 'larger', 'flipped', 'upside down', 'padded'],
+)
+@pytest.mark.parametrize('align', [False, True])
+def test_labels_are_exactly_those_of_mmseg(models, monkeypatch, at_once, meta, align):
+    monkeypatch.setattr(inference, 'RESIZED_AT_ONCE', at_once)
+    plain, lean = models
+    for model in models:
+        monkeypatch.setattr(model, 'align_corners', align)
+        monkeypatch.setattr(model.decode_head, 'align_corners', align)
+    size = (40, 56)
+    predictions = []
+    for model in models:
+        samples = [SegDataSample(metainfo=given) for given in metas(size, **meta)]
+        with torch.no_grad():
+            predictions.append(model.predict(image(*size), samples))
+    for ours, theirs in zip(predictions[1], predictions[0], strict=True):
+        assert torch.equal(ours.pred_sem_seg.data, theirs.pred_sem_seg.data)
+        assert ours.pred_sem_seg.data.unique().numel() > 1
+        assert 'seg_logits' not in ours
+
+
+def test_logits_are_kept_where_they_are_wanted(models, monkeypatch):
+    plain, lean = models
+    monkeypatch.setattr(type(lean), 'keep_logits', True)
+    results = []
+    for model in models:
+        samples = [SegDataSample(metainfo=given) for given in metas((40, 56), (50, 70))]
+        with torch.no_grad():
+            results.append(model.predict(image(40, 56), samples))
+    for ours, theirs in zip(results[1], results[0], strict=True):
+        assert isinstance(ours.seg_logits, PixelData)
+        assert torch.equal(ours.seg_logits.data, theirs.seg_logits.data)
+
+
+def test_models_that_infer_in_a_way_of_their_own_keep_it(models):
+    model = copy.deepcopy(models[0])
+
+    class Mine(type(model)):
+        def slide_inference(self, inputs, batch_img_metas):
+            return inputs
+
+    model.__class__ = Mine
+    assert not make_lean(model)
+    assert type(model) is Mine

@@ -1,0 +1,107 @@
+"""The faster model gives the labels of the plain one, or gives way to it."""
+
+import copy
+import logging
+
+import pytest
+import torch
+from mmcv.cnn import fuse_conv_bn
+from mmengine.logging import MMLogger
+from mmengine.structures import PixelData
+from mmseg.registry import MODELS
+from mmseg.structures import SegDataSample
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmattn.apis import load_model
+from mmattn.engine.optimized import CheckedModel, optimized
+from mmattn.models.mechanisms import TABLE
+
+PLUGINS = [name for name, row in TABLE.items() if row.kind in ('map', 'convolution')]
+
+
+def batch(index: int) -> dict:
+    pixels = torch.randint(256, (3, 40, 56), generator=torch.Generator().manual_seed(index))
+    meta = dict(img_shape=(40, 56), ori_shape=(50, 70), pad_shape=(40, 56))
+    return {'inputs': [pixels.byte()], 'data_samples': [SegDataSample(metainfo=meta)]}
+
+
+@pytest.fixture(scope='module')
+def plain(trained_model):
+    return load_model(*trained_model)
+
+
+def test_the_copy_is_fused_and_without_auxiliary_head_and_gives_the_same_labels(plain):
+    fast = optimized(plain)
+    assert not any(isinstance(module, _BatchNorm) for module in fast.modules())
+    assert any(isinstance(module, _BatchNorm) for module in plain.modules())
+    assert not fast.with_auxiliary_head and plain.with_auxiliary_head
+    assert fast.backbone.stem[0].weight.is_contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        for index in range(3):
+            (ours,), (theirs,) = (model.test_step(batch(index)) for model in (fast, plain))
+            same = ours.pred_sem_seg.data == theirs.pred_sem_seg.data
+            assert same.float().mean() > 0.999
+
+
+def test_half_precision_gives_nearly_the_same_labels(plain):
+    """bfloat16, which every CPU computes somehow."""
+    fast = optimized(plain)
+    fast.autocast_dtype = torch.bfloat16
+    with torch.no_grad():
+        (ours,), (theirs,) = (model.test_step(batch(0)) for model in (fast, plain))
+    same = (ours.pred_sem_seg.data == theirs.pred_sem_seg.data).float().mean()
+    assert 0.9 < same < 1
+
+
+@pytest.mark.parametrize('name', PLUGINS)
+def test_norms_of_every_mechanism_are_fused_without_a_trace(name):
+    torch.manual_seed(0)
+    module = MODELS.build(dict(type=name, in_channels=64)).eval()
+    for value in module.state_dict().values():
+        if value.ndim == 1:
+            value.uniform_(0.5, 1.5)
+    x = torch.randn(2, 64, 9, 13)
+    with torch.no_grad():
+        torch.testing.assert_close(
+            fuse_conv_bn(copy.deepcopy(module))(x), module(x), atol=1e-4, rtol=1e-4
+        )
+
+
+class Labels(torch.nn.Module):
+    """A model that counts its calls and labels everything alike, but for some pixels."""
+
+    def __init__(self, wrong: int = 0):
+        super().__init__()
+        self.wrong, self.calls = wrong, 0
+
+    def test_step(self, data):
+        self.calls += 1
+        labels = torch.zeros(1, 10, 100, dtype=torch.long)
+        labels.view(-1)[: self.wrong] = 1
+        for sample in data['data_samples']:
+            sample.pred_sem_seg = PixelData(data=labels)
+        return data['data_samples']
+
+
+def test_the_first_images_go_through_both_and_the_others_through_the_fast_one():
+    plain, fast = Labels(), Labels(wrong=10)
+    checked = CheckedModel(plain, fast)
+    wrong = [int(checked.test_step(batch(i))[0].pred_sem_seg.data.sum()) for i in range(5)]
+    assert wrong == [0, 0, 0, 10, 10]
+    assert (plain.calls, fast.calls) == (3, 5)
+
+
+def test_a_model_that_differs_gives_way_with_a_warning():
+    plain, fast = Labels(), Labels(wrong=11)
+    told = []
+    handler = logging.Handler()
+    handler.emit = told.append
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    checked = CheckedModel(plain, fast)
+    assert all(checked.test_step(batch(i))[0].pred_sem_seg.data.sum() == 0 for i in range(5))
+    assert (plain.calls, fast.calls) == (5, 1)
+    logger.removeHandler(handler)
+    (warning,) = told
+    assert warning.levelno == logging.WARNING
+    assert 'gives 98.9% of the labels of the plain one' in warning.getMessage()
