@@ -1,6 +1,7 @@
-"""Pictures of a run: training curves, and predictions beside their ground truth. They only draw."""
+"""Pictures: training curves, predictions beside their ground truth, and what a model attends to."""
 
+from mmattn.visualization.capture import capture_attention
 from mmattn.visualization.curves import plot_curves
 from mmattn.visualization.panels import prediction_panel
 
-__all__ = ['plot_curves', 'prediction_panel']
+__all__ = ['capture_attention', 'plot_curves', 'prediction_panel']
