@@ -54,7 +54,7 @@ def prediction_panel(
             f'the prediction holds labels {pred.min()} to {pred.max()}, the data set has '
             f'{len(classes)} classes: was the model trained on another data set?'
         )
-    colours = _colours(palette, len(classes))
+    colours = class_colours(palette, len(classes))
 
     scale = min(1, MAX_SIDE / max(pred.shape))
     size = tuple(max(1, round(side * scale)) for side in reversed(pred.shape))
@@ -71,7 +71,7 @@ def prediction_panel(
     return _compose(panels, legend, colours)
 
 
-def _colours(palette: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
+def class_colours(palette: Sequence[Sequence[int]] | None, num_classes: int) -> np.ndarray:
     """(num_classes, 3) uint8; without a palette, hues in steps of the golden ratio, none grey."""
     if not palette:
         hues = (i * 0.618034 % 1 for i in range(num_classes))

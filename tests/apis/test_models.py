@@ -1,0 +1,94 @@
+"""A checkpoint becomes a model that knows its classes, or one line says why not."""
+
+import pytest
+import torch
+
+from mmattn.apis import load_model
+from mmattn.datasets import ToyScenesDataset
+from mmattn.errors import UserError
+
+TOY = ToyScenesDataset.METAINFO
+
+
+@pytest.fixture
+def with_meta(trained_model, tmp_path):
+    """The checkpoint with other words beside its weights."""
+
+    def save(meta):
+        weights = torch.load(trained_model[1], weights_only=True)['state_dict']
+        torch.save({'state_dict': weights, 'meta': meta}, tmp_path / 'other.pth')
+        return load_model(trained_model[0], tmp_path / 'other.pth')
+
+    return save
+
+
+def test_the_model_has_the_weights_and_evaluates(trained_model):
+    model = load_model(*trained_model)
+    assert not any(module.training for module in model.modules())
+    assert model.cfg.model.type == 'EncoderDecoder'
+    saved = torch.load(trained_model[1], weights_only=True)['state_dict']
+    weights = model.state_dict()
+    assert saved.keys() == weights.keys()
+    assert all(torch.equal(weights[key], saved[key]) for key in saved)
+    with torch.no_grad():
+        logits = model.encode_decode(torch.zeros(1, 3, 64, 64), [{'img_shape': (64, 64)}])
+    assert logits.shape == (1, 8, 64, 64) and logits.isfinite().all()
+
+
+def test_pretrained_weights_are_not_fetched(trained_model):
+    assert load_model(*trained_model).cfg.model.backbone.init_cfg is None
+
+
+def test_classes_come_from_the_data_set_of_the_config_where_the_checkpoint_has_none(trained_model):
+    meta = load_model(*trained_model).dataset_meta
+    assert meta['classes'] == tuple(TOY['classes'])
+    assert meta['palette'] == TOY['palette']
+    assert meta['reduce_zero_label'] is False
+
+
+def test_the_checkpoint_knows_its_classes_best(with_meta):
+    names = [f'thing {i}' for i in range(8)]
+    colours = [[i, 0, 0] for i in range(8)]
+    meta = dict(classes=names, palette=colours, reduce_zero_label=True)
+    assert with_meta({'dataset_meta': meta}).dataset_meta == {**meta, 'classes': tuple(names)}
+    older = with_meta({'CLASSES': names, 'PALETTE': colours}).dataset_meta
+    assert (older['classes'], older['palette']) == (tuple(names), colours)
+
+
+def test_names_that_are_not_of_this_head_are_not_taken(with_meta):
+    meta = {'dataset_meta': {'classes': ['a', 'b'], 'palette': [[0, 0, 0], [1, 1, 1]]}}
+    assert with_meta(meta).dataset_meta['classes'] == tuple(TOY['classes'])
+
+
+def test_classes_without_names_are_called_by_their_numbers(trained_model):
+    model = load_model(*trained_model, cfg_options={'test_dataloader': None})
+    assert model.dataset_meta['classes'] == tuple('01234567')
+    assert len({tuple(colour) for colour in model.dataset_meta['palette']}) == 8
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        ({'config': 'configs/danet/danet_r19.py'}, 'config configs/danet/danet_r19.py not found'),
+        ({'config': 'configs/_base_/schedules/schedule_20k.py'}, 'has no model'),
+        ({'checkpoint': 'nowhere.pth'}, 'checkpoint nowhere.pth is not a file'),
+        ({'checkpoint': 'http://127.0.0.1:9/none.pth'}, 'cannot be read'),
+        ({'device': 'gpu'}, 'device gpu cannot be used'),
+        ({'device': 'cuda:99'}, 'device cuda:99 cannot be used'),
+        ({'cfg_options': {'model.decode_head.num_classes': 5}}, 'a model with 8 classes, not 5'),
+    ],
+)
+def test_mistakes_are_told_in_one_line(trained_model, change, message):
+    config, checkpoint = trained_model
+    given = {'config': config, 'checkpoint': checkpoint, **change}
+    with pytest.raises(UserError, match=message) as error:
+        load_model(given.pop('config'), given.pop('checkpoint'), **given)
+    assert '\n' not in str(error.value)
+
+
+def test_weights_that_are_no_numbers_are_refused(trained_model, tmp_path):
+    weights = torch.load(trained_model[1], weights_only=True)['state_dict']
+    weights['decode_head.conv_seg.weight'][0] = torch.nan
+    torch.save({'state_dict': weights}, tmp_path / 'nan.pth')
+    with pytest.raises(UserError, match='holds NaN'):
+        load_model(trained_model[0], tmp_path / 'nan.pth')
