@@ -35,9 +35,9 @@ def drop_labels(cfg: Config) -> bool:
         )
     for dataset in datasets:
         dataset.data_prefix.pop('seg_map_path', None)
-        dataset.pipeline = _without_labels(dataset.get('pipeline') or [])
+        dataset.pipeline = without_labels(dataset.get('pipeline') or [])
     if cfg.get('tta_pipeline'):
-        cfg.tta_pipeline = _without_labels(cfg.tta_pipeline)
+        cfg.tta_pipeline = without_labels(cfg.tta_pipeline)
     metrics = cfg.test_evaluator
     metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
     cfg.test_evaluator = [metric for metric in metrics if not _measures(metric)]
@@ -55,16 +55,16 @@ def _has_no_labels(dataset: dict) -> bool:
     return lists is BaseSegDataset.load_data_list
 
 
-def _without_labels(steps: list) -> list:
+def without_labels(steps: list) -> list:
     """A pipeline, or the alternatives of TestTimeAug, without steps that load labels."""
     kept = []
     for step in steps:
         if isinstance(step, list | tuple):
-            step = _without_labels(step)
+            step = without_labels(step)
         elif step.get('type') == 'LoadAnnotations':
             continue
         elif 'transforms' in step:
-            step = {**step, 'transforms': _without_labels(step['transforms'])}
+            step = {**step, 'transforms': without_labels(step['transforms'])}
         if step:
             kept.append(step)
     return kept

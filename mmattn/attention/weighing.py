@@ -118,5 +118,6 @@ def record(module: nn.Module, *inputs: Tensor) -> list[Weighing]:
         found[weighing.name] = weighing
         return weighing.compute()
 
-    module.forward(*inputs, weigh=weigh)
+    # The class's: that of the instance may be watched, and its hooks are not meant.
+    type(module).forward(module, *inputs, weigh=weigh)
     return list(found.values())

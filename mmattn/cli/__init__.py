@@ -21,6 +21,7 @@ EXIT_CODES = (
 )
 # command: its module in this package
 COMMANDS = {'train': 'train', 'test': 'test', 'prepare': 'prepare', 'zoo': 'zoo', 'probe': 'probe'}
+COMMANDS |= {'attention': 'attention'}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

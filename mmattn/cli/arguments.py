@@ -17,13 +17,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='mixed precision: bfloat16 on the CPU, float16 on GPUs',
     )
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=_ConfigOptions,
-        metavar='KEY=VALUE',
-        help='override the config: model.backbone.depth=50 key="[a,b]"',
-    )
+    add_cfg_options(parser)
     parser.add_argument(
         '--verbose', action='store_true', help='print the whole log, which else goes to its file'
     )
@@ -37,6 +31,17 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     # torchrun sets LOCAL_RANK; the older torch.distributed.launch passes it in either spelling.
     parser.add_argument(
         '--local_rank', '--local-rank', action=_SetLocalRank, type=int, help=argparse.SUPPRESS
+    )
+
+
+def add_cfg_options(parser: argparse.ArgumentParser) -> None:
+    """Overrides of the config."""
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=_ConfigOptions,
+        metavar='KEY=VALUE',
+        help='override the config: model.backbone.depth=50 key="[a,b]"',
     )
 
 

@@ -1,7 +1,7 @@
 """What a model weighs, asked of its modules after it ran."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from typing import Any
 
@@ -30,12 +30,9 @@ def capture_attention(model: nn.Module) -> Iterator['CapturedAttention']:
         UserError: No module of the model can be asked.
     """
     captured = CapturedAttention(model)
-    handles = captured.register()
-    try:
+    with ExitStack() as stack:
+        captured.watch(stack)
         yield captured
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 class CapturedAttention(Mapping[str, 'CapturedLayer']):
@@ -44,6 +41,7 @@ class CapturedAttention(Mapping[str, 'CapturedLayer']):
     Attributes:
         modules: All of them; a module inside another one that can be asked is a part of it.
         size: Height and width of what the model read, in whose pixels points are given.
+            None where the model did not run as a whole; each layer then counts in its own pixels.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -79,16 +77,28 @@ class CapturedAttention(Mapping[str, 'CapturedLayer']):
             raise UserError(f'layer {name} has not run: call the model inside the block')
         raise UserError(f'unknown layer {name!r}; known are {", ".join(self.modules)}')
 
-    def register(self) -> list[torch.utils.hooks.RemovableHandle]:
-        """Hooks that keep the inputs."""
-        handles = [self.model.register_forward_pre_hook(self._keep_size, with_kwargs=True)]
+    def watch(self, stack: ExitStack) -> None:
+        """Keep the inputs of all modules until the stack is closed."""
+        # The backbone too: mmseg's encode_decode passes the model's forward by.
+        for module in {self.model, getattr(self.model, 'backbone', self.model)}:
+            handle = module.register_forward_pre_hook(self._keep_size, with_kwargs=True)
+            stack.callback(handle.remove)
         for name, module in self.modules.items():
+            self._watch_layer(name, module, stack)
 
-            def keep(module: nn.Module, inputs: tuple, name: str = name) -> None:
-                self._layers[name] = CapturedLayer(name, module, _copy(inputs), self)
+    def _watch_layer(self, name: str, module: nn.Module, stack: ExitStack) -> None:
+        # Not a hook: mmseg's heads call their forward themselves, which runs no hooks.
+        forward, former = module.forward, vars(module).get('forward')
 
-            handles.append(module.register_forward_pre_hook(keep))
-        return handles
+        def keep_and_forward(*inputs, **kwargs):
+            self._layers[name] = CapturedLayer(name, module, _copy(inputs), self)
+            return forward(*inputs, **kwargs)
+
+        module.forward = keep_and_forward
+        if former is None:
+            stack.callback(delattr, module, 'forward')
+        else:
+            stack.callback(setattr, module, 'forward', former)
 
     def _keep_size(self, module: nn.Module, args: tuple, kwargs: dict) -> None:
         maps = [x for x in _tensors([args, kwargs]) if x.dim() == 4]
@@ -134,6 +144,23 @@ class CapturedLayer:
         return self.weighings[name]
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of what the model read."""
+        maps = (x for x in _tensors(self._inputs) if x.dim() == 4)
+        return self._captured.size or tuple(next(maps).shape[2:])
+
+    @property
+    def several_steps(self) -> bool:
+        """Whether what a pixel attends to has itself attended before."""
+        if not self.pixel_steps:
+            return False
+        names = list(self.weighings)
+        last = self.pixel_steps[-1]
+        earlier = [self[name] for name in names[: names.index(last)]]
+        attentions = [step for step in earlier if isinstance(step, Attention)]
+        return bool(attentions) and attentions[-1].queries == self[last].keys
+
+    @property
     def pixel_steps(self) -> list[str]:
         """Names of the attentions whose queries are pixels."""
         return [
@@ -170,7 +197,7 @@ class CapturedLayer:
                 f'{step!r} of layer {self.name} has no pixels that ask; those that have: '
                 f'{", ".join(self.pixel_steps)}'
             )
-        index = last.index(*self.check_point(x, y), self._captured.size)
+        index = last.index(*self.check_point(x, y), self.size)
         queries = torch.tensor([index], device=next(_tensors(self._inputs)).device)
         if step is None:
             steps = list(self.weighings.values())
@@ -190,7 +217,7 @@ class CapturedLayer:
             )
         y, x = self.check_point(x, y)
         height, width = attending.size
-        size = self._captured.size
+        size = self.size
         return attending.at_pixel(y * height // size[0], x * width // size[1])
 
     @torch.no_grad()
@@ -201,7 +228,7 @@ class CapturedLayer:
 
     def check_point(self, x: int, y: int) -> tuple[int, int]:
         """(y, x), if the pixel is one of what the model read."""
-        height, width = self._captured.size
+        height, width = self.size
         if not (0 <= x < width and 0 <= y < height):
             raise UserError(
                 f'point {x},{y} is outside of the {width} x {height} pixels that the model read: '
