@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.functional import dot_product_attention, with_pooled_queries
+from mmattn.attention.attending import DotProduct, Layout
+from mmattn.attention.functional import with_pooled_queries
 from mmattn.attention.layers import (
     BN,
     RELU,
@@ -15,6 +16,7 @@ from mmattn.attention.layers import (
     default_channels,
     require_positive,
 )
+from mmattn.attention.weighing import Weigh, compute
 
 
 class AsymmetricNonLocal(nn.Module):
@@ -81,24 +83,52 @@ class AsymmetricNonLocal(nn.Module):
         nn.init.zeros_(self.out_project.weight)
         nn.init.zeros_(self.out_project.bias)
 
-    def forward(self, low_feats: Tensor, high_feats: Tensor) -> Tensor:
+    def forward(self, low_feats: Tensor, high_feats: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C_low, H, W), (B, C_high, H', W') -> (B, out_channels, H', W')."""
 
         def attend(feats: Tensor) -> Tensor:
-            context = dot_product_attention(
+            context = Anchors(
                 self.query_project(feats),
-                self._pool(self.key_project(low_feats)),
-                self._pool(self.value_project(low_feats)),
-                scale=self.channels**-0.5,
+                self.key_project(low_feats),
+                self.value_project(low_feats),
+                self.channels**-0.5,
+                self.key_pool_scales,
             )
-            return self.out_project(context)
+            return self.out_project(weigh(context))
 
         return with_pooled_queries(attend, high_feats, self.query_scale)
 
+
+class Anchors(DotProduct):
+    """Attention to the averages of keys and values over the cells of several grids.
+
+    Args:
+        query: (B, Cq, H', W').
+        key: (B, Cq, H, W), not pooled yet.
+        value: (B, C, H, W), likewise.
+        scale: Factor on the scores.
+        grids: Sizes of the grids.
+    """
+
+    def __init__(
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, grids: Sequence[int]
+    ) -> None:
+        keys = Layout('anchors', (sum(size**2 for size in grids),))
+        self.grids, self.size = grids, key.shape[2:]
+        super().__init__('anchors', query, self._pool(key), self._pool(value), scale, keys)
+
+    def on_pixels(self, weights: Tensor) -> Tensor:
+        """An anchor is a mean over pixels: its weight is spread evenly over them."""
+        with torch.inference_mode(False), torch.enable_grad():
+            pixels = torch.zeros(1, weights[..., 0].numel(), *self.size, device=weights.device)
+            anchors = self._pool(pixels.requires_grad_())
+            spread = weights.detach().float().reshape(anchors.shape)
+            (maps,) = torch.autograd.grad(anchors, pixels, spread)
+        return maps.reshape(*weights.shape[:-1], *self.size)
+
     def _pool(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, sum of the squared pooling sizes)."""
-        grids = [F.adaptive_avg_pool2d(x, size).flatten(2) for size in self.key_pool_scales]
-        return torch.cat(grids, dim=2)
+        return torch.cat([F.adaptive_avg_pool2d(x, size).flatten(2) for size in self.grids], dim=2)
 
 
 class AFNB(nn.Module):
@@ -158,9 +188,9 @@ class AFNB(nn.Module):
         )
         self.bottleneck = ConvNormAct(out_channels + high_in_channels, out_channels, 1, norm_cfg)
 
-    def forward(self, low_feats: Tensor, high_feats: Tensor) -> Tensor:
+    def forward(self, low_feats: Tensor, high_feats: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C_low, H, W), (B, C_high, H', W') -> (B, out_channels, H', W')."""
-        context = sum(stage(low_feats, high_feats) for stage in self.stages)
+        context = sum(stage(low_feats, high_feats, weigh) for stage in self.stages)
         return self.bottleneck(torch.cat([context, high_feats], dim=1))
 
 
@@ -220,7 +250,7 @@ class APNB(nn.Module):
         )
         self.bottleneck = ConvNormAct(2 * in_channels, out_channels, 1, norm_cfg, act_cfg)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
-        context = sum(stage(x, x) for stage in self.stages)
+        context = sum(stage(x, x, weigh) for stage in self.stages)
         return self.bottleneck(torch.cat([context, x], dim=1))

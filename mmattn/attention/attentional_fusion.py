@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, reduced_channels
+from mmattn.attention.weighing import Blend, Gate, Weigh, compute
 
 
 class MSCAM(nn.Module):
@@ -41,9 +42,9 @@ class MSCAM(nn.Module):
             for _ in range(2)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return x * self.weights(x)
+        return weigh(Gate('values', self.weights(x), x))
 
     def weights(self, x: Tensor) -> Tensor:
         """M(x): (B, C, H, W) -> (B, C, H, W) in (0, 1)."""
@@ -84,9 +85,9 @@ class AFF(nn.Module):
         self.gain = gain
         self.attention = MSCAM(in_channels, reduction, norm_cfg, act_cfg)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+    def forward(self, x: Tensor, y: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) twice, or one of them (B, C, 1, 1) -> (B, C, H, W)."""
-        return self.gain * _choose(x, y, self.attention.weights(x + y))
+        return self.gain * weigh(Blend('maps', self.attention.weights(x + y), x, y))
 
 
 class IAFF(nn.Module):
@@ -119,11 +120,7 @@ class IAFF(nn.Module):
         self.first = MSCAM(in_channels, reduction, norm_cfg, act_cfg)
         self.second = MSCAM(in_channels, reduction, norm_cfg, act_cfg)
 
-    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+    def forward(self, x: Tensor, y: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) twice, or one of them (B, C, 1, 1) -> (B, C, H, W)."""
-        fused = _choose(x, y, self.first.weights(x + y))
-        return _choose(x, y, self.second.weights(fused))
-
-
-def _choose(x: Tensor, y: Tensor, weights: Tensor) -> Tensor:
-    return y + weights * (x - y)
+        fused = weigh(Blend('maps, first step', self.first.weights(x + y), x, y))
+        return weigh(Blend('maps', self.second.weights(fused), x, y))

@@ -11,6 +11,7 @@ from mmattn.attention.layers import (
     reduced_channels,
     require_positive,
 )
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 _FUSIONS = {'sum': torch.add, 'product': torch.mul}
 
@@ -75,8 +76,9 @@ class BAM(nn.Module):
             ConvNormAct(hidden, 1),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         channel = self.channel_branch(x.mean(dim=(2, 3), keepdim=True))
         spatial = self.spatial_branch(x)
-        return x * (1 + torch.sigmoid(_FUSIONS[self.fusion](channel, spatial)))
+        gate = 1 + torch.sigmoid(_FUSIONS[self.fusion](channel, spatial))
+        return weigh(Gate('values', gate, x))

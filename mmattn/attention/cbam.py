@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from mmattn.attention.layers import BN, ConvNormAct, LayerCfg, channel_mlp, reduced_channels
 from mmattn.attention.norms import BATCH_NORMS
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 # Of the authors' code.
 _MOMENTUM = 0.01
@@ -53,9 +54,10 @@ class CBAM(nn.Module):
             if norm.affine:
                 nn.init.zeros_(norm.weight)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         mean, peak = x.mean(dim=(2, 3), keepdim=True), x.amax(dim=(2, 3), keepdim=True)
-        x = x * torch.sigmoid(self.channel_mlp(mean) + self.channel_mlp(peak))
+        gate = torch.sigmoid(self.channel_mlp(mean) + self.channel_mlp(peak))
+        x = weigh(Gate('channels', gate, x))
         pooled = torch.cat([x.amax(dim=1, keepdim=True), x.mean(dim=1, keepdim=True)], dim=1)
-        return x * torch.sigmoid(self.spatial_conv(pooled))
+        return weigh(Gate('positions', torch.sigmoid(self.spatial_conv(pooled)), x))

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmattn.attention.layers import BN, ConvNormAct, LayerCfg, require_positive
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 _HSWISH = {'type': 'Hardswish'}
 _MIN_CHANNELS = 8
@@ -34,7 +35,7 @@ class CoordinateAttention(nn.Module):
         self.conv_h = ConvNormAct(hidden, in_channels)
         self.conv_w = ConvNormAct(hidden, in_channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         rows = x.mean(dim=3, keepdim=True)
         columns = x.mean(dim=2, keepdim=True).transpose(2, 3)
@@ -42,4 +43,4 @@ class CoordinateAttention(nn.Module):
         rows, columns = lines.split(x.shape[2:], dim=2)
         row_gate = torch.sigmoid(self.conv_h(rows))
         column_gate = torch.sigmoid(self.conv_w(columns)).transpose(2, 3)
-        return x * row_gate * column_gate
+        return weigh(Gate('columns', column_gate, weigh(Gate('rows', row_gate, x))))

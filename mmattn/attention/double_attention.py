@@ -1,9 +1,10 @@
 """Double attention (A2-Nets, https://arxiv.org/abs/1810.11579)."""
 
-import torch
 from torch import Tensor, nn
 
+from mmattn.attention.attending import Layout, Pooling, pixels
 from mmattn.attention.layers import default_channels
+from mmattn.attention.weighing import Weigh, compute
 
 # What the second softmax runs over: dimensions of (B, channels, positions).
 _DISTRIBUTIONS = {'channels': 1, 'positions': 2}
@@ -49,12 +50,16 @@ class DoubleAttention(nn.Module):
         )
         self.out_project = nn.Conv2d(channels, in_channels, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         features = self.feature_project(x)
-        gather = self.gather_project(x).flatten(2).softmax(dim=2)
+        gather = self.gather_project(x).flatten(2).softmax(dim=2).to(features.dtype)
         distribute = self.distribute_project(x).flatten(2)
-        distribute = distribute.softmax(dim=_DISTRIBUTIONS[self.distribution])
-        descriptors = torch.matmul(features.flatten(2), gather.transpose(1, 2).to(features.dtype))
-        context = torch.matmul(descriptors, distribute.to(features.dtype))
+        distribute = distribute.softmax(dim=_DISTRIBUTIONS[self.distribution]).to(features.dtype)
+        image, each = pixels(x.shape[2:]), Layout('descriptors', (gather.shape[1],))
+        descriptors = weigh(Pooling('gather', gather, features.flatten(2), each, image))
+        sums_to_1 = self.distribution == 'channels'
+        context = weigh(
+            Pooling('distribute', distribute.transpose(1, 2), descriptors, image, each, sums_to_1)
+        )
         return x + self.out_project(context.unflatten(2, x.shape[2:]))

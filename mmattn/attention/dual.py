@@ -3,8 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from mmattn.attention.functional import dot_product_attention, in_float32
+from mmattn.attention.attending import ChannelMixing, DotProduct
+from mmattn.attention.functional import in_float32
 from mmattn.attention.layers import Scale, default_channels
+from mmattn.attention.weighing import Weigh, compute
 
 
 class PositionAttention(nn.Module):
@@ -33,10 +35,10 @@ class PositionAttention(nn.Module):
         self.value_project = nn.Conv2d(in_channels, in_channels, 1)
         self.gamma = Scale()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         query, key, value = self.query_project(x), self.key_project(x), self.value_project(x)
-        return x + self.gamma(dot_product_attention(query, key, value, scale=1.0))
+        return x + self.gamma(weigh(DotProduct('pixels', query, key, value)))
 
 
 class ChannelAttention(nn.Module):
@@ -65,12 +67,12 @@ class ChannelAttention(nn.Module):
     def extra_repr(self) -> str:
         return f'in_channels={self.in_channels}, negate_energy={self.negate_energy}'
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         features = x.flatten(2)
         attention = in_float32(self._affinity, features)
-        out = torch.matmul(attention, features).unflatten(2, x.shape[2:])
-        return x + self.gamma(out)
+        out = weigh(ChannelMixing('channels', attention, features, x.shape[2:]))
+        return x + self.gamma(out.unflatten(2, x.shape[2:]))
 
     def _affinity(self, features: Tensor) -> Tensor:
         """(B, C, N) -> (B, C, C), each row summing to 1."""

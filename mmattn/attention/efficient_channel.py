@@ -5,6 +5,8 @@ import math
 import torch
 from torch import Tensor, nn
 
+from mmattn.attention.weighing import Gate, Weigh, compute
+
 
 class ECA(nn.Module):
     """Efficient channel attention, equations 8 and 12 of the paper.
@@ -31,7 +33,7 @@ class ECA(nn.Module):
             raise ValueError(f'kernel_size must be odd and positive, got {kernel_size}')
         self.conv = nn.Conv1d(1, 1, kernel_size, padding=kernel_size // 2, bias=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         gate = torch.sigmoid(self.conv(x.mean(dim=(2, 3)).unsqueeze(1)))
-        return x * gate.transpose(1, 2).unsqueeze(3)
+        return weigh(Gate('channels', gate.transpose(1, 2).unsqueeze(3), x))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmattn.attention.layers import channel_mlp, reduced_channels
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 # Vertical and horizontal frequency, best first. 'top' and 'bot' are the authors' ranking of the 7x7
 # frequencies by the accuracy that each gives alone on ImageNet; 'low' starts at the lowest.
@@ -74,11 +75,11 @@ class FCA(nn.Module):
         hidden_channels = reduced_channels(in_channels, reduction, default=16)
         self.excite = channel_mlp(in_channels, hidden_channels, in_channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         pooled = F.adaptive_avg_pool2d(x, self.size)
         coefficients = (pooled * self.filters).sum(dim=(2, 3), keepdim=True)
-        return x * torch.sigmoid(self.excite(coefficients))
+        return weigh(Gate('channels', torch.sigmoid(self.excite(coefficients)), x))
 
 
 def _dct_filters(pairs: list[tuple[int, int]], height: int, width: int) -> Tensor:

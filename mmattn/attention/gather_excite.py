@@ -13,6 +13,7 @@ from mmattn.attention.layers import (
     reduced_channels,
 )
 from mmattn.attention.norms import NormSequential, build_norm
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 _PARAMETRISATIONS = ('theta_minus', 'theta', 'theta_plus')
 
@@ -85,12 +86,12 @@ class GatherExcite(nn.Module):
             hidden_channels = reduced_channels(in_channels, reduction, default=16)
             self.excite = channel_mlp(in_channels, hidden_channels, in_channels, bias=True)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         gate = torch.sigmoid(self.excite(self.gather(x)))
         if self.extent is not None:
             gate = F.interpolate(gate, size=x.shape[2:])
-        return x * gate
+        return weigh(Gate('channels' if self.extent is None else 'values', gate, x))
 
 
 def _average(extent: int | None) -> nn.Module:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, channel_mlp, reduced_channels
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 _KERNEL_SIZE = 7
 
@@ -43,8 +44,9 @@ class GAM(nn.Module):
             ConvNormAct(hidden, in_channels, _KERNEL_SIZE, norm_cfg),
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         gate = self.channel_mlp(x)
-        x = x * (torch.sigmoid(gate) if self.channel_sigmoid else gate)
-        return x * torch.sigmoid(self.spatial_convs(x))
+        gate = torch.sigmoid(gate) if self.channel_sigmoid else gate
+        x = weigh(Gate('channels of each position', gate, x))
+        return weigh(Gate('positions of each channel', torch.sigmoid(self.spatial_convs(x)), x))

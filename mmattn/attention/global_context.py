@@ -6,6 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmattn.attention.attending import IMAGE, Pooling, pixels
+from mmattn.attention.weighing import Gate, Weigh, compute
+
 _POOLING_TYPES = ('att', 'avg')
 _FUSION_TYPES = ('channel_add', 'channel_mul')
 
@@ -60,21 +63,22 @@ class GlobalContext(nn.Module):
             nn.init.kaiming_normal_(self.conv_mask.weight, nonlinearity='relu')
             nn.init.zeros_(self.conv_mask.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        context = self._pool(x)
+        context = self._pool(x, weigh)
         out = x
         if self.channel_mul_conv is not None:
-            out = out * torch.sigmoid(self.channel_mul_conv(context))
+            out = weigh(Gate('channels', torch.sigmoid(self.channel_mul_conv(context)), out))
         if self.channel_add_conv is not None:
             out = out + self.channel_add_conv(context)
         return out
 
-    def _pool(self, x: Tensor) -> Tensor:
+    def _pool(self, x: Tensor, weigh: Weigh) -> Tensor:
         if self.conv_mask is None:
             return F.adaptive_avg_pool2d(x, 1)
-        weights = self.conv_mask(x).flatten(2).softmax(dim=2)
-        return torch.matmul(x.flatten(2), weights.transpose(1, 2).to(x.dtype)).unsqueeze(3)
+        weights = self.conv_mask(x).flatten(2).softmax(dim=2).to(x.dtype)
+        pooling = Pooling('context', weights, x.flatten(2), IMAGE, pixels(x.shape[2:]))
+        return weigh(pooling).unsqueeze(3)
 
 
 def _transform(in_channels: int, channels: int) -> nn.Sequential:

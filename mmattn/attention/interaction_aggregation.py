@@ -1,8 +1,11 @@
 """Interaction-aggregation-update (IAU, https://arxiv.org/abs/2009.01035): channels and parts."""
 
+from functools import partial
+
 import torch
 from torch import Tensor, nn
 
+from mmattn.attention.attending import ChannelMixing, Layout, Mixing, pixels
 from mmattn.attention.functional import in_float32
 from mmattn.attention.layers import (
     BN,
@@ -13,6 +16,7 @@ from mmattn.attention.layers import (
     require_positive,
     start_at_zero,
 )
+from mmattn.attention.weighing import Weigh, compute
 
 
 class CIAU(nn.Module):
@@ -41,11 +45,11 @@ class CIAU(nn.Module):
         self.update = ConvNormAct(in_channels, in_channels, 1, norm_cfg)
         start_at_zero(self.update)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B * T, C, H, W), the frames of a clip in a row -> (B * T, C, H, W)."""
         features = _clips(x, self.num_frames).flatten(3).flatten(1, 2)
         attention = in_float32(_affinity, features)
-        context = torch.matmul(attention, features)
+        context = weigh(ChannelMixing('channels', attention, features, x.shape[2:]))
         return x + self.update(context.reshape(x.shape))
 
 
@@ -103,34 +107,39 @@ class SIAU(nn.Module):
         same_frame, same_part = frame[:, None] == frame, part[:, None] == part
         self.register_buffer('strangers', same_frame == same_part, persistent=False)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B * T, C, H, W), the frames of a clip in a row -> (B * T, C, H, W)."""
         maps = self.part_maps(x)
-        return x + in_float32(self._update, x.flatten(2), maps.flatten(2))
+        update = partial(self._update, weigh=weigh, image=pixels(x.shape[2:]))
+        return x + in_float32(update, x.flatten(2), maps.flatten(2))
 
     def part_maps(self, x: Tensor) -> Tensor:
         """Where the parts are: (B, C, H, W) -> (B, num_parts, H, W) in (0, 1)."""
         return self.part_project(x).sigmoid()
 
-    def _update(self, pixels: Tensor, maps: Tensor) -> Tensor:
+    def _update(self, features: Tensor, maps: Tensor, weigh: Weigh, image: Layout) -> Tensor:
         """(B * T, C, N), (B * T, K, N) -> (B * T, C, 1, 1)."""
         # In this order, since the maps' gradient is then contiguous: for one image and a
         # transposed gradient torch 2.13's batch norm gives a wrong one on the CPU.
-        parts = torch.matmul(maps, pixels.transpose(1, 2))
+        each = Layout('parts', (maps.shape[1],))
+        parts = weigh(Mixing('parts', maps, features.transpose(1, 2), each, image, False))
         return self._interact(
             _clips(parts, self.num_frames).flatten(1, 2).transpose(1, 2),
-            _clips(pixels.mean(dim=2), self.num_frames).mean(dim=1),
+            _clips(features.mean(dim=2), self.num_frames).mean(dim=1),
+            weigh,
         )
 
-    def _interact(self, parts: Tensor, context: Tensor) -> Tensor:
+    def _interact(self, parts: Tensor, context: Tensor, weigh: Weigh) -> Tensor:
         """(B, C, T * K) parts, (B, C) means of the clips -> (B * T, C, 1, 1)."""
         nodes = torch.cat([parts, context.unsqueeze(2)], dim=2).unsqueeze(3)
         nodes = self.reduce(nodes.to(self.reduce.weight.dtype))
         parts, context = nodes.split([parts.shape[2], 1], dim=2)
         edges = self.edge((parts - parts.transpose(2, 3)).abs()).squeeze(1)
         edges = edges.masked_fill(self.strangers, float('-inf')).softmax(dim=2)
-        messages = torch.matmul(edges, parts.squeeze(3).transpose(1, 2)).transpose(1, 2)
-        parts = self.aggregate(torch.cat([parts, messages.unsqueeze(3)], dim=1))
+        each = Layout('parts', (edges.shape[2],))
+        messages = weigh(Mixing('edges', edges, parts.squeeze(3).transpose(1, 2), each, each))
+        messages = messages.transpose(1, 2).unsqueeze(3)
+        parts = self.aggregate(torch.cat([parts, messages], dim=1))
         frames = parts.unflatten(2, (self.num_frames, self.num_parts)).mean(dim=3)
         update = self.update(torch.cat([frames, context.expand_as(frames)], dim=1))
         return update.transpose(1, 2).flatten(0, 1).unsqueeze(3)

@@ -1,12 +1,14 @@
 """Interlaced sparse self-attention (ISA, https://arxiv.org/abs/1907.12273)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mmattn.attention.functional import dot_product_attention
+from mmattn.attention.attending import DotProduct, pixels
+from mmattn.attention.functional import in_float32
 from mmattn.attention.layers import (
     BN,
     RELU,
@@ -15,6 +17,7 @@ from mmattn.attention.layers import (
     default_channels,
     require_positive,
 )
+from mmattn.attention.weighing import Weigh, compute
 
 
 class InterlacedSparse(nn.Module):
@@ -68,9 +71,9 @@ class InterlacedSparse(nn.Module):
             in_channels + out_channels, out_channels, 1, norm_cfg, act_cfg
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, in_channels, H, W) -> (B, out_channels, H, W)."""
-        batch, channels, height, width = x.shape
+        height, width = x.shape[2:]
         (rows, step_y), (cols, step_x) = (
             (-(-size // step), step)
             for size, step in zip((height, width), self.down_factor, strict=True)
@@ -78,15 +81,103 @@ class InterlacedSparse(nn.Module):
         pad_y, pad_x = rows * step_y - height, cols * step_x - width
         top, left = pad_y // 2, pad_x // 2
         padded = F.pad(x, (left, pad_x - left, top, pad_y - top))
-        # Pixel (r * step_y + i, c * step_x + j) is cell (r, c) of the interlaced map (i, j).
-        cells = padded.reshape(batch, channels, rows, step_y, cols, step_x)
-        cells = cells.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)
-        cells = self.long_range(cells).unflatten(0, (batch, step_y, step_x))
-        blocks = self.short_range(cells.permute(0, 4, 5, 3, 1, 2).flatten(0, 2))
-        blocks = blocks.unflatten(0, (batch, rows, cols)).permute(0, 3, 1, 4, 2, 5)
+
+        def interlace(x: Tensor) -> Tensor:
+            # Pixel (r * step_y + i, c * step_x + j) is cell (r, c) of the interlaced map (i, j).
+            cells = x.reshape(*x.shape[:2], rows, step_y, cols, step_x)
+            return cells.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)
+
+        def block(cells: Tensor) -> Tensor:
+            cells = cells.unflatten(0, (-1, step_y, step_x))
+            return cells.permute(0, 4, 5, 3, 1, 2).flatten(0, 2)
+
+        size, window = (rows * step_y, cols * step_x), (top, left, height, width)
+        far = Place('long range', interlace, size, window)
+        near = Place('short range', lambda x: block(interlace(x)), size, window)
+        blocks = self.short_range(
+            block(self.long_range(interlace(padded), weigh, far)), weigh, near
+        )
+        blocks = blocks.unflatten(0, (-1, rows, cols)).permute(0, 3, 1, 4, 2, 5)
         context = blocks.flatten(4, 5).flatten(2, 3)
         context = context[:, :, top : top + height, left : left + width]
         return self.bottleneck(torch.cat([x, context], dim=1))
+
+
+class Place(NamedTuple):
+    """Which pixels form the groups that attend among themselves.
+
+    Attributes:
+        name: Of the attention.
+        group: (B, C, Hp, Wp) -> (B * groups, C, h, w).
+        size: Hp and Wp, those of the padded map.
+        window: Top, left, height and width of the map in it.
+    """
+
+    name: str
+    group: Callable[[Tensor], Tensor]
+    size: tuple[int, int]
+    window: tuple[int, int, int, int]
+
+
+class Groups(DotProduct):
+    """Attention within groups of pixels; queries and keys are numbered on the padded map.
+
+    Args:
+        query, key, value: (B * groups, channels, h, w).
+        scale: Factor on the scores.
+        place: Where the groups lie.
+    """
+
+    def __init__(
+        self, query: Tensor, key: Tensor, value: Tensor, scale: float, place: Place
+    ) -> None:
+        super().__init__(place.name, query, key, value, scale)
+        self.place = place
+        self.queries = self.keys = pixels(place.size)
+
+    def weights(self, queries: Tensor | None = None) -> Tensor:
+        """Dense: (B, 1, P, Hp * Wp)."""
+        members = self._members()
+        if queries is None:
+            queries = torch.arange(members.numel(), device=members.device)
+        # The groups of the queries, and their places in them.
+        order = members.flatten().argsort()[queries]
+        group, cell = order // members.shape[1], order % members.shape[1]
+        query, key = (x.flatten(2).unflatten(0, (-1, len(members))) for x in (self.query, self.key))
+        query = query.transpose(2, 3)[:, group, cell].unsqueeze(3)  # (B, P, Cq, 1)
+        pairs = in_float32(self._pairs_of_each, query, key[:, group])
+        dense = pairs.new_zeros(*pairs.shape[:2], members.numel())
+        return dense.scatter(2, members[group].expand_as(pairs), pairs).unsqueeze(1)
+
+    def explicit(self) -> Tensor:
+        members = self._members()
+        value = self.value.flatten(2).unflatten(0, (-1, len(members))).transpose(1, 2)
+        dense = value.new_empty(*value.shape[:2], members.numel())
+        dense[:, :, members] = value
+        out = torch.matmul(dense, self.weights().squeeze(1).to(dense.dtype).transpose(1, 2))
+        out = out[:, :, members].transpose(1, 2).flatten(0, 1)
+        return out.unflatten(2, self.query.shape[2:])
+
+    def index(self, y: int, x: int, size: tuple[int, int]) -> int:
+        top, left, height, width = self.place.window
+        row, column = top + y * height // size[0], left + x * width // size[1]
+        return row * self.place.size[1] + column
+
+    def on_pixels(self, weights: Tensor) -> Tensor:
+        """Without the padding, which may have a share of the weights."""
+        top, left, height, width = self.place.window
+        maps = weights.unflatten(-1, self.place.size)
+        return maps[..., top : top + height, left : left + width]
+
+    def _members(self) -> Tensor:
+        """(groups, pixels of a group), numbers of pixels."""
+        height, width = self.place.size
+        numbers = torch.arange(height * width, device=self.query.device)
+        return self.place.group(numbers.reshape(1, 1, height, width)).flatten(1)
+
+    def _pairs_of_each(self, query: Tensor, key: Tensor) -> Tensor:
+        """(B, P, Cq, 1), (B, P, Cq, K) -> (B, P, K)."""
+        return (self.scale * query * key).sum(dim=2).softmax(dim=2)
 
 
 class _SelfAttention(nn.Module):
@@ -111,6 +202,6 @@ class _SelfAttention(nn.Module):
         self.value_project = nn.Conv2d(in_channels, value_channels, 1, bias=False)
         self.out_project = ConvNormAct(value_channels, out_channels, 1, norm_cfg, act_cfg)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh, place: Place) -> Tensor:
         query, key, value = self.query_project(x), self.key_project(x), self.value_project(x)
-        return self.out_project(dot_product_attention(query, key, value, self.scale))
+        return self.out_project(weigh(Groups(query, key, value, self.scale, place)))

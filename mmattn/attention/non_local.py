@@ -7,8 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmattn.attention.attending import DotProduct
 from mmattn.attention.functional import dot_product_attention, in_float32
 from mmattn.attention.layers import BN, ConvNormAct, LayerCfg, reduced_channels, start_at_zero
+from mmattn.attention.weighing import Weigh, compute
 
 Pairwise = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -79,13 +81,30 @@ class NonLocal(nn.Module):
                     nn.init.zeros_(layer.bias)
         start_at_zero(self.out_project)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         query = self.query_project(x)
         if self.use_scale:
             query = query * query.shape[1] ** -0.5
-        context = _PAIRWISE[self.mode](query, self.key_project(x), self.value_project(x))
-        return x + self.out_project(context)
+        pairs = Pairs(query, self.key_project(x), self.value_project(x), self.mode)
+        return x + self.out_project(weigh(pairs))
+
+
+class Pairs(DotProduct):
+    """A function of every pair of a query and a key, by the mode of `NonLocal`."""
+
+    def __init__(self, query: Tensor, key: Tensor, value: Tensor, mode: str) -> None:
+        super().__init__('pixels', query, key, value)
+        self.mode = mode
+        self.normalised = mode not in _SCORES
+
+    def compute(self) -> Tensor:
+        return _PAIRWISE[self.mode](self.query, self.key, self.value)
+
+    def pairs(self, query: Tensor, key: Tensor) -> Tensor:
+        if self.normalised:
+            return super().pairs(query, key)
+        return _SCORES[self.mode](query.transpose(1, 2), key) / key.shape[2]
 
 
 class _HalfSize(nn.Module):
@@ -112,3 +131,5 @@ _PAIRWISE: dict[str, Pairwise] = {
     'dot_product': partial(in_float32, _dot_product),
     'concatenation': partial(in_float32, _concatenation),
 }
+# The modes that are no softmax: (B, Q, Cq), (B, Cq, K) -> (B, Q, K), to be divided by K.
+_SCORES = {'dot_product': torch.matmul, 'concatenation': lambda query, key: F.relu(query + key)}

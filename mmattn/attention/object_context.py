@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from mmattn.attention.functional import dot_product_attention, with_pooled_queries
+from mmattn.attention.attending import DotProduct, Layout, Pooling, pixels
+from mmattn.attention.functional import with_pooled_queries
 from mmattn.attention.layers import (
     BN,
     RELU,
@@ -12,6 +13,7 @@ from mmattn.attention.layers import (
     default_channels,
     require_positive,
 )
+from mmattn.attention.weighing import Weigh, compute
 
 
 class ObjectContext(nn.Module):
@@ -50,9 +52,10 @@ class ObjectContext(nn.Module):
         self.gather = SpatialGather()
         self.attention = ObjectAttention(in_channels, channels, norm_cfg=norm_cfg, act_cfg=act_cfg)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return self.attention(x, self.gather(x, self.region_project(x)))
+        regions = self.gather(x, self.region_project(x), weigh)
+        return self.attention(x, regions, weigh)
 
 
 class SpatialGather(nn.Module):
@@ -62,10 +65,11 @@ class SpatialGather(nn.Module):
     Cost: B * H * W * C * K multiply-adds for K classes.
     """
 
-    def forward(self, feats: Tensor, logits: Tensor) -> Tensor:
+    def forward(self, feats: Tensor, logits: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) features, (B, K, H, W) coarse logits -> (B, C, K, 1) regions."""
         weights = logits.flatten(2).softmax(dim=2).to(feats.dtype)
-        return torch.matmul(feats.flatten(2), weights.transpose(1, 2)).unsqueeze(3)
+        regions, each = _regions(logits.shape[1]), pixels(feats.shape[2:])
+        return weigh(Pooling('regions', weights, feats.flatten(2), regions, each)).unsqueeze(3)
 
 
 class ObjectAttention(nn.Module):
@@ -116,21 +120,27 @@ class ObjectAttention(nn.Module):
         self.out_project = project(channels, in_channels)
         self.bottleneck = project(2 * in_channels, out_channels)
 
-    def forward(self, feats: Tensor, regions: Tensor) -> Tensor:
+    def forward(self, feats: Tensor, regions: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) features, (B, C, K, 1) regions -> (B, out_channels, H, W)."""
-        context = self.attend(feats, regions)
+        context = self.attend(feats, regions, weigh)
         return self.bottleneck(torch.cat([context, feats], dim=1))
 
-    def attend(self, feats: Tensor, regions: Tensor) -> Tensor:
+    def attend(self, feats: Tensor, regions: Tensor, weigh: Weigh = compute) -> Tensor:
         """The context alone: (B, C, H, W), (B, C, K, 1) -> (B, C, H, W)."""
 
-        def attend(pixels: Tensor) -> Tensor:
-            context = dot_product_attention(
-                self.query_project(pixels),
+        def attend(pooled: Tensor) -> Tensor:
+            context = DotProduct(
+                'objects',
+                self.query_project(pooled),
                 self.key_project(regions),
                 self.value_project(regions),
                 scale=self.channels**-0.5,
+                keys=_regions(regions.shape[2]),
             )
-            return self.out_project(context)
+            return self.out_project(weigh(context))
 
         return with_pooled_queries(attend, feats, self.scale)
+
+
+def _regions(count: int) -> Layout:
+    return Layout('regions', (count,))

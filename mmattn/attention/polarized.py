@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from mmattn.attention.attending import IMAGE, Layout, Mixing, Pooling, pixels
+from mmattn.attention.weighing import Gate, Weigh, compute
+
 _MODES = ('parallel', 'sequential')
 
 
@@ -47,23 +50,28 @@ class PolarizedSelfAttention(nn.Module):
             nn.init.zeros_(conv.bias)
         nn.init.kaiming_normal_(self.channel_query.weight, nonlinearity='relu')
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        out = x * self._channel_gate(x)
+        out = weigh(Gate('channels', self._channel_gate(x, weigh), x))
         if self.mode == 'sequential':
-            return out * self._spatial_gate(out)
-        return out + x * self._spatial_gate(x)
+            return weigh(Gate('positions', self._spatial_gate(out, weigh), out))
+        return out + weigh(Gate('positions', self._spatial_gate(x, weigh), x))
 
-    def _channel_gate(self, x: Tensor) -> Tensor:
+    def _channel_gate(self, x: Tensor, weigh: Weigh) -> Tensor:
         """(B, C, H, W) -> (B, C, 1, 1)."""
         weights = self.channel_query(x).flatten(2).softmax(dim=2).to(x.dtype)
-        pooled = torch.matmul(x.flatten(2), weights.transpose(1, 2)).unsqueeze(3)
+        pooling = Pooling(
+            'pixels of the channel gate', weights, x.flatten(2), IMAGE, pixels(x.shape[2:])
+        )
+        pooled = weigh(pooling).unsqueeze(3)
         gate = self.channel_norm(self.channel_out(self.channel_value(pooled)))
         return torch.sigmoid(gate).to(x.dtype)
 
-    def _spatial_gate(self, x: Tensor) -> Tensor:
+    def _spatial_gate(self, x: Tensor, weigh: Weigh) -> Tensor:
         """(B, C, H, W) -> (B, 1, H, W)."""
         query = self.spatial_query(x.mean(dim=(2, 3), keepdim=True)).flatten(1).softmax(dim=1)
         value = self.spatial_value(x)
-        scores = torch.matmul(query.unsqueeze(1).to(value.dtype), value.flatten(2))
-        return torch.sigmoid(scores).unflatten(2, x.shape[2:])
+        query = query.unsqueeze(1).to(value.dtype)
+        each = Layout('channels', (query.shape[2],))
+        scores = Mixing('channels of the spatial gate', query, value.flatten(2), IMAGE, each)
+        return torch.sigmoid(weigh(scores)).unflatten(2, x.shape[2:])

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmattn.attention.attending import Attention, Layout
 from mmattn.attention.layers import BN, RELU, ConvNormAct
 from mmattn.attention.norms import NormSequential, build_norm
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 _REDUCTION = 8
 _MODES = {'spatial': (True, False), 'channel': (False, True), 'both': (True, True)}
@@ -73,13 +75,14 @@ class RGA(nn.Module):
             _RelationGate(positions, channels, gate_reduction, norm_cfg) if channel else None
         )
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         if self.spatial is not None:
-            x = x * self.spatial(x, self.grid)
+            x = weigh(Gate('positions', self.spatial(x, self.grid, weigh, 'pixels'), x))
         if self.channel is not None:
             features = F.adaptive_avg_pool2d(x, self.grid).flatten(2).transpose(1, 2).unsqueeze(3)
-            x = x * self.channel(features, features.shape[2:]).transpose(1, 2)
+            gate = self.channel(features, features.shape[2:], weigh, 'channels')
+            x = weigh(Gate('channels', gate.transpose(1, 2), x))
         return x
 
 
@@ -113,21 +116,68 @@ class _RelationGate(nn.Module):
             ConvNormAct(hidden, 1, 1, norm_cfg),
         )
 
-    def forward(self, x: Tensor, grid: Sequence[int]) -> Tensor:
+    def forward(
+        self, x: Tensor, grid: Sequence[int], weigh: Weigh = compute, nodes: str = 'pixels'
+    ) -> Tensor:
         """(B, features, H, W), references pooled to ``grid`` -> (B, 1, H, W)."""
-        relations = self._relate(self.query_project(x), self.key_project(x), grid)
+        embedding = self.relation_project.weight.flatten(1)
+        query, key = self.query_project(x), self.key_project(x)
+        relations = weigh(Relations(nodes, query, key, embedding, grid))
         value = self.value_project(x).mean(dim=1, keepdim=True)
         return self.gate(torch.cat([value, self.relation_act(relations)], dim=1)).sigmoid()
 
-    def _relate(self, query: Tensor, key: Tensor, grid: Sequence[int]) -> Tensor:
-        """relation_project of [q_i^T k_a, q_a^T k_i], in the order that never forms them."""
-        outgoing, incoming = self.relation_project.weight.flatten(1).chunk(2, dim=1)
-        keys, queries = (
-            F.adaptive_avg_pool2d(x, grid).flatten(2).transpose(1, 2) for x in (key, query)
-        )
-        embedded = torch.matmul(torch.matmul(outgoing, keys), query.flatten(2))
-        embedded = embedded + torch.matmul(torch.matmul(incoming, queries), key.flatten(2))
-        return embedded.unflatten(2, query.shape[2:])
+
+class Relations(Attention):
+    """Relations of each node to the references, times their embeddings.
+
+    ``sum_a (q_i^T k_a) * outgoing_a + (q_a^T k_i) * incoming_a``, in the order that never forms
+    the relations.
+
+    Args:
+        nodes: 'pixels' or 'channels'.
+        query, key: (B, features, H, W) of the nodes; those of the references are averages of them.
+        embedding: (channels, 2 * references), outgoing before incoming.
+        grid: What queries and keys are averaged to.
+    """
+
+    normalised = False
+
+    def __init__(
+        self, nodes: str, query: Tensor, key: Tensor, embedding: Tensor, grid: Sequence[int]
+    ) -> None:
+        self.name, self.query, self.key = f'relations of {nodes}', query, key
+        self.embedding, self.grid = embedding, tuple(grid)
+        size = tuple(query.shape[2:])
+        self.queries = Layout(nodes, size if nodes == 'pixels' else size[:1])
+        # Of channels they are channels, which lie on no map.
+        kind = 'references' if nodes == 'pixels' else 'channels, twice'
+        self.keys = Layout(kind, (2, *self.grid))
+
+    def compute(self) -> Tensor:
+        outgoing, incoming = self.embedding.chunk(2, dim=1)
+        keys, queries = (self._references(x).transpose(1, 2) for x in (self.key, self.query))
+        embedded = torch.matmul(torch.matmul(outgoing, keys), self.query.flatten(2))
+        embedded = embedded + torch.matmul(torch.matmul(incoming, queries), self.key.flatten(2))
+        return embedded.unflatten(2, self.query.shape[2:])
+
+    def weights(self, queries: Tensor | None = None) -> Tensor:
+        """(B, 1, P, 2 * references): q_i^T k_a of each reference, then q_a^T k_i."""
+        query, key = self.query.flatten(2), self.key.flatten(2)
+        if queries is not None:
+            query, key = query[:, :, queries], key[:, :, queries]
+        pairs = (query, self._references(self.key)), (key, self._references(self.query))
+        return torch.cat([torch.matmul(x.transpose(1, 2), y) for x, y in pairs], 2).unsqueeze(1)
+
+    def explicit(self) -> Tensor:
+        out = torch.matmul(self.embedding, self.weights().squeeze(1).transpose(1, 2))
+        return out.unflatten(2, self.query.shape[2:])
+
+    def on_pixels(self, weights: Tensor) -> Tensor:
+        """The outgoing ones, a pixel of the map for each cell of the grid."""
+        return weights.unflatten(-1, self.keys.size)[..., 0, :, :]
+
+    def _references(self, x: Tensor) -> Tensor:
+        return F.adaptive_avg_pool2d(x, self.grid).flatten(2)
 
 
 def _reduced(argument: str, width: int, reduction: int | None) -> int:

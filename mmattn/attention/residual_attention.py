@@ -6,6 +6,7 @@ from torch.nn import functional as F
 
 from mmattn.attention.layers import BN, LayerCfg, require_positive
 from mmattn.attention.norms import NormSequential, build_norm
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 _EXPANSION = 4
 
@@ -48,10 +49,10 @@ class ResidualAttention(nn.Module):
         )
         self.post = _Unit(in_channels, norm_cfg)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         x = self.pre(x)
-        return self.post((1 + torch.sigmoid(self.mask(x))) * self.trunk(x))
+        return self.post(weigh(Gate('values', 1 + torch.sigmoid(self.mask(x)), self.trunk(x))))
 
 
 class _Hourglass(nn.Module):

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmattn.attention.squeeze_excitation import SE
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 _FUSIONS = {'sum': torch.add, 'max': torch.maximum}
 
@@ -38,9 +39,9 @@ class SSE(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(in_channels, 1, 1)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return x * torch.sigmoid(self.conv(x))
+        return weigh(Gate('positions', torch.sigmoid(self.conv(x)), x))
 
 
 class SCSE(nn.Module):
@@ -68,6 +69,6 @@ class SCSE(nn.Module):
         self.cse = CSE(in_channels, reduction)
         self.sse = SSE(in_channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return _FUSIONS[self.fusion](self.cse(x), self.sse(x))
+        return _FUSIONS[self.fusion](self.cse(x, weigh), self.sse(x, weigh))

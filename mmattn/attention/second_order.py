@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from mmattn.attention.functional import in_float32
 from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, require_positive
 from mmattn.attention.norms import build_norm
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 _MODES = ('channel', 'spatial', 'both')
 
@@ -70,23 +71,23 @@ class GSoP(nn.Module):
             self.spatial_reduce = ConvNormAct(in_channels, channels, 1, norm_cfg)
             self.spatial_gate = _CovarianceGate(grid**2, grid**2, norm_cfg, nn.ReLU(inplace=True))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         if self.mode == 'channel':
-            return self._channel(x)
+            return self._channel(x, weigh)
         if self.mode == 'spatial':
-            return self._spatial(x)
-        return self._channel(x) + self._spatial(x)
+            return self._spatial(x, weigh)
+        return self._channel(x, weigh) + self._spatial(x, weigh)
 
-    def _channel(self, x: Tensor) -> Tensor:
+    def _channel(self, x: Tensor, weigh: Weigh) -> Tensor:
         reduced = self.channel_reduce(x.relu()).flatten(2)
-        return x * self.channel_gate(reduced, reduced.shape[2])
+        return weigh(Gate('channels', self.channel_gate(reduced, reduced.shape[2]), x))
 
-    def _spatial(self, x: Tensor) -> Tensor:
+    def _spatial(self, x: Tensor, weigh: Weigh) -> Tensor:
         cells = F.adaptive_avg_pool2d(self.spatial_reduce(x.relu()), self.grid)
         gate = self.spatial_gate(cells.flatten(2).transpose(1, 2), self.samples)
         gate = gate.reshape(-1, 1, self.grid, self.grid)
-        return (x * F.adaptive_avg_pool2d(gate, x.shape[2:])).relu()
+        return weigh(Gate('positions', F.adaptive_avg_pool2d(gate, x.shape[2:]), x)).relu()
 
 
 class _CovarianceGate(nn.Module):

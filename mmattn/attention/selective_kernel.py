@@ -13,6 +13,7 @@ from mmattn.attention.layers import (
     reduced_channels,
     require_positive,
 )
+from mmattn.attention.weighing import Selection, Weigh, compute
 
 
 class SKConv(nn.Module):
@@ -91,10 +92,10 @@ class SKConv(nn.Module):
             nn.init.normal_(conv.weight, std=0.01)
         nn.init.zeros_(self.select.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H / stride, W / stride), rounded up."""
         maps = [branch(x) for branch in self.branches]
         pooled = sum(u.mean(dim=(2, 3), keepdim=True) for u in maps)
         logits = self.select(self.squeeze(pooled)).unflatten(1, (len(maps), -1))
         weights = logits.softmax(dim=1).to(maps[0].dtype).unbind(1)
-        return sum(u * weight for u, weight in zip(maps, weights, strict=True))
+        return weigh(Selection('branches', weights, tuple(maps)))

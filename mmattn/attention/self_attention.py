@@ -4,7 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmattn.attention.attending import Heads
 from mmattn.attention.layers import dividing_groups
+from mmattn.attention.weighing import Weigh, compute
 
 
 class MultiHeadSelfAttention(nn.Module):
@@ -53,7 +55,7 @@ class MultiHeadSelfAttention(nn.Module):
             self.row_offsets = nn.Parameter(torch.zeros(shape))
             self.column_offsets = nn.Parameter(torch.zeros(shape))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         size = x.shape[2:]
         tokens = self.in_project(x.flatten(2).transpose(1, 2))
@@ -61,7 +63,7 @@ class MultiHeadSelfAttention(nn.Module):
         width = value.shape[3]
         if self.relative_position is not None:
             query, key, value = self._add_positions(query, key, value, size)
-        heads = F.scaled_dot_product_attention(query, key, value, scale=width**-0.5)
+        heads = weigh(Heads('pixels', query, key, value, width**-0.5, size))
         heads = heads[..., :width].transpose(1, 2).flatten(2)
         return self.out_project(heads).transpose(1, 2).unflatten(2, size)
 

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mmattn.attention.weighing import Gate, Weigh, compute
+
 
 class ShuffleAttention(nn.Module):
     """Half of each group of channels is gated per channel, the other half per position.
@@ -46,7 +48,7 @@ class ShuffleAttention(nn.Module):
         self.spatial_weight = nn.Parameter(torch.zeros(shape))
         self.spatial_bias = nn.Parameter(torch.ones(shape))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         channel, spatial = x.unflatten(1, (self.groups, 2, -1)).unbind(dim=2)
         mean = channel.mean(dim=(3, 4), keepdim=True)
@@ -54,7 +56,10 @@ class ShuffleAttention(nn.Module):
         # The authors' group norm has one channel per group: each map is normalised by itself.
         normed = F.layer_norm(spatial, spatial.shape[3:]) * self.norm_weight + self.norm_bias
         spatial_gate = torch.sigmoid(self.spatial_weight * normed + self.spatial_bias)
-        gated = [channel * channel_gate.to(x.dtype), spatial * spatial_gate.to(x.dtype)]
+        gated = [
+            weigh(Gate('channels', channel_gate.to(x.dtype), channel)),
+            weigh(Gate('positions', spatial_gate.to(x.dtype), spatial)),
+        ]
         out = F.channel_shuffle(torch.stack(gated, dim=2).flatten(1, 3), 2)
         # Stacking forgets the memory format.
         if x.is_contiguous(memory_format=torch.channels_last):

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmattn.attention.layers import dividing_groups
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 
 class SGE(nn.Module):
@@ -33,7 +34,7 @@ class SGE(nn.Module):
         self.weight = nn.Parameter(torch.zeros(groups, 1, 1))
         self.bias = nn.Parameter(torch.ones(groups, 1, 1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         groups = x.unflatten(1, (self.groups, -1))
         wide = torch.promote_types(x.dtype, torch.float32)
@@ -44,4 +45,4 @@ class SGE(nn.Module):
         correction = min(1, x.shape[2] * x.shape[3] - 1)
         deviation = likeness.std(dim=(2, 3), keepdim=True, correction=correction)
         gate = torch.sigmoid(likeness / (deviation + 1e-5) * self.weight + self.bias)
-        return (groups * gate.unsqueeze(2).to(x.dtype)).flatten(1, 2)
+        return weigh(Gate('positions', gate.unsqueeze(2).to(x.dtype), groups)).flatten(1, 2)

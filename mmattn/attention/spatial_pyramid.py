@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmattn.attention.layers import channel_mlp, default_channels
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 _POOL_SIZES = (1, 2, 4)
 
@@ -32,9 +33,9 @@ class SPA(nn.Module):
         cells = sum(size**2 for size in _POOL_SIZES)
         self.excite = channel_mlp(cells * in_channels, channels, in_channels)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return x * self.gate(x)
+        return weigh(Gate('channels', self.gate(x), x))
 
     def gate(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, 1, 1), the factors of the channels."""

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmattn.attention.layers import channel_mlp, reduced_channels
+from mmattn.attention.weighing import Gate, Weigh, compute
 
 
 class SE(nn.Module):
@@ -29,6 +30,7 @@ class SE(nn.Module):
         hidden_channels = reduced_channels(in_channels, reduction, default=16)
         self.excite = channel_mlp(in_channels, hidden_channels, in_channels, bias)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return x * torch.sigmoid(self.excite(x.mean(dim=(2, 3), keepdim=True)))
+        gate = torch.sigmoid(self.excite(x.mean(dim=(2, 3), keepdim=True)))
+        return weigh(Gate('channels', gate, x))

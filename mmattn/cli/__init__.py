@@ -24,11 +24,12 @@ COMMANDS = (
     'train',
     'test',
     'predict',
+    'attention',
     'prepare',
     'check',
-    'zoo',
-    'probe',
     'cost',
+    'probe',
+    'zoo',
 )
 
 

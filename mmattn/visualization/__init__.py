@@ -1,7 +1,8 @@
-"""Pictures of a run: training curves, and predictions beside their ground truth. They only draw."""
+"""Pictures: training curves, predictions beside their ground truth, and what a model attends to."""
 
+from mmattn.visualization.capture import capture_attention
 from mmattn.visualization.curves import plot_curves
 from mmattn.visualization.overlay import overlay_labels
 from mmattn.visualization.panels import prediction_panel
 
-__all__ = ['overlay_labels', 'plot_curves', 'prediction_panel']
+__all__ = ['capture_attention', 'overlay_labels', 'plot_curves', 'prediction_panel']

@@ -5,6 +5,7 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmattn.attention import ObjectAttention, SpatialGather
+from mmattn.attention.weighing import Weigh, compute
 from mmattn.models.decode_heads.layers import conv3x3
 
 
@@ -30,8 +31,8 @@ class OCRNetHead(BaseCascadeDecodeHead):
         self.spatial_gather_module = SpatialGather()
         self.bottleneck = conv3x3(self, self.in_channels)
 
-    def forward(self, inputs: list[Tensor], prev_output: Tensor) -> Tensor:
+    def forward(self, inputs: list[Tensor], prev_output: Tensor, weigh: Weigh = compute) -> Tensor:
         """Features and the last head's logits (B, K, H, W) -> logits (B, out_channels, H, W)."""
         feats = self.bottleneck(self._transform_inputs(inputs))
-        regions = self.spatial_gather_module(feats, prev_output)
-        return self.cls_seg(self.object_context_block(feats, regions))
+        regions = self.spatial_gather_module(feats, prev_output, weigh)
+        return self.cls_seg(self.object_context_block(feats, regions, weigh))

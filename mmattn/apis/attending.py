@@ -1,0 +1,161 @@
+"""Pictures of what a trained model attends to."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.config import ConfigDict
+from mmengine.dataset import Compose, pseudo_collate
+from torch import nn
+
+from mmattn.apis.models import load_model
+from mmattn.apis.unlabelled import without_labels
+from mmattn.errors import UserError, explain_settings
+from mmattn.files import check_writable, write_atomically
+from mmattn.preflight.data_sets import inner_configs
+from mmattn.visualization.attention_drawing import Panel, Point, Scene
+from mmattn.visualization.attention_page import attention_page, attention_sheet
+from mmattn.visualization.attention_panels import layer_panels
+from mmattn.visualization.capture import CapturedAttention, capture_attention
+
+SHEET_COLUMNS = 3  # of one model; several models have one each
+
+
+def draw_attention(
+    config: str | Path,
+    checkpoint: str | Path,
+    image: str | Path,
+    *,
+    points: Sequence[Point] = (),
+    layers: Sequence[str] = (),
+    compare: Sequence[str | Path] = (),
+    out: str | Path | None = None,
+    device: str | torch.device = 'cpu',
+    cfg_options: dict[str, Any] | None = None,
+) -> Path:
+    """Draw what a trained model attends to in one image: a PNG for each picture, and a page of all.
+
+    The image goes through the model whole, even where the config tests in sliding windows.
+
+    Args:
+        config: config file.
+        checkpoint: weights of that config's model.
+        image: file of an image.
+        points: pixels (x, y) of the image that ask; the one in the middle where none is given.
+        layers: names of attention modules; all of the model where none is given.
+        compare: more checkpoints of the same config, drawn beside the first.
+        out: folder of the pictures; default `work_dirs/<config name>/attention`.
+        device: where the model shall run.
+        cfg_options: overrides, dotted key to value.
+
+    Returns:
+        The page, `index.html`, which holds its pictures itself. Beside it lies `sheet.png`, all of
+        them on one sheet.
+
+    Raises:
+        UserError: Whatever can be known to be wrong with these: a point outside of the image, an
+            unknown layer, a model without attention, an image that cannot be read.
+    """
+    out = Path(out or Path('work_dirs', Path(config).stem, 'attention'))
+    pixels = _read(image)
+    height, width = pixels.shape[:2]
+    points = points or [(width // 2, height // 2)]
+    for x, y in points:
+        if not (0 <= x < width and 0 <= y < height):
+            raise UserError(
+                f'point {x},{y} is outside of {image}, which has {width} x {height} pixels: '
+                f'x must be 0 to {width - 1}, y 0 to {height - 1}'
+            )
+    check_writable(out, 'the folder of pictures', 'name another with --out')
+
+    columns: dict[str, list[Panel]] = {}
+    names = _short_names([checkpoint, *compare])
+    for name, file in zip(names, [checkpoint, *compare], strict=True):
+        model = load_model(config, file, device=device, cfg_options=cfg_options)
+        captured, scene = run_captured(model, pixels)
+        for layer in layers:
+            captured[layer]  # an unknown one is told before anything is drawn
+        columns[name] = [
+            panel
+            for layer in layers or captured.layers
+            for panel in layer_panels(captured[layer], scene, points)
+        ]
+    drawn = {name: [(panel, panel.png()) for panel in panels] for name, panels in columns.items()}
+    for name, pictures in drawn.items():
+        folder = out if len(drawn) == 1 else out / name
+        for panel, png in pictures:
+            write_atomically(folder / f'{panel.name}.png', png)
+    every = [png for rows in zip(*drawn.values(), strict=True) for _, png in rows]
+    width = len(drawn) if len(drawn) > 1 else min(len(every), SHEET_COLUMNS)
+    write_atomically(out / 'sheet.png', attention_sheet(every, width))
+    page = out / 'index.html'
+    title = f'{Path(config).stem} on {Path(image).name}'
+    write_atomically(page, attention_page(title, drawn).encode())
+    return page
+
+
+def run_captured(model: nn.Module, image: np.ndarray) -> tuple[CapturedAttention, Scene]:
+    """Send an image through a model of `load_model`, whole, and keep what its attention read.
+
+    Args:
+        model: With ``cfg`` and ``dataset_meta``.
+        image: (H, W, 3) uint8, RGB.
+
+    Raises:
+        UserError: The model has no attention, or the config no test pipeline.
+    """
+    steps = without_labels(_test_pipeline(model.cfg))
+    with explain_settings():
+        prepare = Compose(steps[1:])
+    bgr = image[:, :, ::-1].copy()
+    size = image.shape[:2]
+    packed = prepare(dict(img=bgr, img_path='', img_shape=size, ori_shape=size))
+    mode, model.test_cfg = model.test_cfg, ConfigDict(mode='whole')
+    try:
+        with capture_attention(model) as captured, torch.no_grad():
+            (sample,) = model.test_step(pseudo_collate([packed]))
+    finally:
+        model.test_cfg = mode
+    scene = Scene(
+        image=image,
+        pred=sample.pred_sem_seg.data[0].cpu().numpy(),
+        classes=model.dataset_meta['classes'],
+        palette=model.dataset_meta['palette'],
+        shape=tuple(packed['data_samples'].img_shape[:2]),
+        size=captured.size,
+    )
+    return captured, scene
+
+
+def _read(path: str | Path) -> np.ndarray:
+    try:
+        image = mmcv.imread(str(path), channel_order='rgb')
+    except OSError as error:
+        raise UserError(f'image {path} cannot be read: {error.strerror or error}') from error
+    if image is None:
+        raise UserError(f'image {path} cannot be read: it is damaged, or no image')
+    return image
+
+
+def _test_pipeline(cfg: ConfigDict) -> list[dict]:
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    _, first = next(inner_configs(dataset, 'test_dataloader.dataset'))
+    pipeline = first.get('pipeline') or cfg.get('test_pipeline')
+    if not pipeline:
+        raise UserError(
+            'the config does not say how images are prepared: it has neither '
+            'test_dataloader.dataset.pipeline nor test_pipeline'
+        )
+    return pipeline
+
+
+def _short_names(files: Sequence[str | Path]) -> list[str]:
+    """File names, with folders where two share one, fit for folders."""
+    names = [Path(file).stem for file in files]
+    if len(set(names)) == len(names):
+        return names
+    names = [f'{Path(file).absolute().parent.name}-{Path(file).stem}' for file in files]
+    return [f'{i + 1}-{name}' for i, name in enumerate(names)]
