@@ -6,5 +6,6 @@ import_mmseg()
 
 from mmattn.apis.testing import test  # noqa: E402
 from mmattn.apis.training import TrainResult, train  # noqa: E402
+from mmattn.studies.ablation import Ablation, ablate  # noqa: E402
 
-__all__ = ['TrainResult', 'test', 'train']
+__all__ = ['Ablation', 'TrainResult', 'ablate', 'test', 'train']

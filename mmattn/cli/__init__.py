@@ -20,7 +20,7 @@ EXIT_CODES = (
     'checkpoint: start again with --resume; 130 ended by Ctrl+C, likewise'
 )
 # command: its module in this package
-COMMANDS = {'train': 'train', 'test': 'test', 'prepare': 'prepare', 'zoo': 'zoo', 'probe': 'probe'}
+COMMANDS = {name: name for name in ('train', 'test', 'ablate', 'prepare', 'zoo', 'probe')}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
