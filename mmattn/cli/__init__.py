@@ -20,7 +20,10 @@ EXIT_CODES = (
     'checkpoint: start again with --resume; 130 ended by Ctrl+C, likewise'
 )
 # command: its module in this package
-COMMANDS = {name: name for name in ('train', 'test', 'ablate', 'prepare', 'zoo', 'probe')}
+COMMANDS = {
+    **{'train': 'train', 'test': 'test', 'ablate': 'ablate', 'report': 'report'},
+    **{'prepare': 'prepare', 'zoo': 'zoo', 'probe': 'probe'},
+}
 
 
 def main(argv: Sequence[str] | None = None) -> None:

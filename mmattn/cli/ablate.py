@@ -31,12 +31,14 @@ def run(args: argparse.Namespace) -> None:
     options = dict(_option(text) for text in args.slurm_options)
     arguments = {key: value for key, value in vars(args).items() if key != 'slurm_options'}
     with stop_signals():
-        from mmattn.apis import ablate
-        from mmattn.studies.runs import FAILED, STOPPED
+        from mmattn.apis import ablate, report
+        from mmattn.studies.runs import DONE, FAILED, STOPPED
 
         result = ablate(**arguments, launcher_options=options)
         print(result)
-    states = result.states.values()
+        states = result.states.values()
+        if DONE in states:
+            print(f'report: {report(args.study, work_dir=args.work_dir)}')
     sys.exit(1 if FAILED in states else 75 if STOPPED in states else 0)
 
 

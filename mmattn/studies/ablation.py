@@ -12,8 +12,10 @@ from rich.console import Console
 from rich.live import Live
 
 from mmattn.engine.lock import sole_run
+from mmattn.engine.runner import separate_run
 from mmattn.errors import UserError
 from mmattn.files import check_writable, write_atomically
+from mmattn.provenance import commit
 from mmattn.studies import overview
 from mmattn.studies.launchers import LocalLauncher, SlurmLauncher
 from mmattn.studies.plan import Study, Variant, check_seeds, check_variants, load_study
@@ -70,12 +72,13 @@ def ablate(
         UserError: Whatever can be known to be wrong before the first run; results of an earlier
             start without ``resume``.
     """
-    plan = load_study(study)
+    with separate_run():
+        plan = load_study(study)
     seeds = plan.seeds if seeds is None else tuple(seeds)
     check_seeds(seeds)
     folder = study_folder(plan, work_dir)
     check_writable(folder, 'work dir', 'name another with --work-dir')
-    with sole_run(folder):
+    with separate_run(), sole_run(folder):
         _take_over(folder, resume, amp)
         configs = write_configs(plan, folder)
         check_variants(plan, configs)
@@ -150,7 +153,8 @@ def _take_over(folder: Path, resume: bool, amp: bool) -> None:
 
 def _write_note(folder: Path, amp: bool, seeds: Sequence[int]) -> None:
     seeds = sorted({*earlier_note(folder).get('seeds', ()), *seeds})
-    write_atomically(folder / 'study.json', json.dumps({'amp': amp, 'seeds': seeds}).encode())
+    note = {'amp': amp, 'seeds': seeds, 'commit': commit()}
+    write_atomically(folder / 'study.json', json.dumps(note).encode())
 
 
 def _move_aside(run: Run) -> None:

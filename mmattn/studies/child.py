@@ -1,7 +1,7 @@
-"""`python -m mmattn.studies.child COMMAND ...`: a command of mmattn that ends with its parent.
+"""A command that ends with the study that started it, however that one ends, SIGKILL included.
 
-However the parent ends, SIGKILL included, the command gets SIGTERM, at which a training saves a
-checkpoint. Linux alone can do this; elsewhere the next start of the study ends what is left.
+It gets SIGTERM, at which a training saves a checkpoint. Linux alone can do this; elsewhere the next
+start of the study ends what is left.
 """
 
 import ctypes
@@ -19,10 +19,3 @@ def end_with_parent(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if os.getppid() != parent:
         sys.exit(75)
-
-
-if __name__ == '__main__':
-    from mmattn.cli import main
-
-    end_with_parent(int(os.environ[PARENT]))
-    main()

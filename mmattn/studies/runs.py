@@ -130,7 +130,7 @@ def _step(
         filter(None, (str(Path(mmattn.__file__).parents[1]), os.environ.get('PYTHONPATH')))
     )
     variables = {**os.environ, **(environment or {}), 'PYTHONPATH': path, PARENT: str(os.getpid())}
-    command = [sys.executable, '-m', 'mmattn.studies.child', *_arguments(run, step)]
+    command = [sys.executable, '-m', 'mmattn.cli', *_arguments(run, step)]
     with run.log.open('ab') as log:
         log.write(f'$ mmattn {" ".join(command[3:])}\n'.encode())
         log.flush()
