@@ -6,10 +6,10 @@ import itertools
 import json
 import pprint
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +91,7 @@ def load_study(path: str | Path) -> Study:
         UserError: The file is not there or no study, or a variant cannot be merged.
     """
     file = _find(Path(path))
-    try:
-        cfg = Config.fromfile(file, import_custom_modules=False).to_dict()
-    except Exception as error:  # a config is code: anything can happen in it
-        if passes_modules_of_the_user(error):
-            raise
-        where = place_in_config(error)
-        raise UserError(f'study {path} cannot be read{where}: {first_line(error)}') from error
+    cfg = _read(file, f'study {path}').to_dict()
     _check_keys(file, cfg)
     parts = _parts(file, cfg)
     if cfg['baseline'] not in parts:
@@ -108,8 +102,9 @@ def load_study(path: str | Path) -> Study:
     seeds = cfg.get('seeds') or DEFAULT_SEEDS
     check_seeds(seeds)
     common = cfg.get('options') or {}
+    read = cache(_read)  # most variants build on one config
     variants = {
-        name: Variant(name, _merge(file, cfg['base'], name, [common, *parts[name]]))
+        name: Variant(name, _merge(file, cfg['base'], name, [common, *parts[name]], read))
         for name in parts
     }
     return Study(
@@ -151,6 +146,17 @@ def flatten(overrides: Mapping[str, Any], place: str = '') -> Iterator[tuple[str
             yield from flatten(value, f'{place}{key}.')
         else:
             yield f'{place}{key}', value
+
+
+def _read(path: Path, what: str) -> Config:
+    try:
+        return Config.fromfile(path, import_custom_modules=False)
+    except Exception as error:  # a config is code: anything can happen in it
+        if passes_modules_of_the_user(error):
+            raise
+        raise UserError(
+            f'{what} cannot be read{place_in_config(error)}: {first_line(error)}'
+        ) from error
 
 
 def _find(path: Path) -> Path:
@@ -198,13 +204,15 @@ def _parts(file: Path, cfg: dict) -> dict[str, list]:
     return parts
 
 
-def _merge(file: Path, base: str, name: str, parts: list) -> dict[str, Any]:
+def _merge(
+    file: Path, base: str, name: str, parts: list, read: Callable[[Path, str], Config]
+) -> dict[str, Any]:
     """The settings of a variant: the last config named, then all overrides in their order."""
     paths = [base, *(part for part in parts if isinstance(part, str))]
     path = file.parent / paths[-1]
     if not path.is_file():
         raise UserError(f'study {file}, variant {name!r}: there is no config {path}')
-    cfg = Config.fromfile(path, import_custom_modules=False)
+    cfg = copy.deepcopy(read(path, f'study {file}: config {path}'))
     for part in parts:
         options = {} if isinstance(part, str) else dict(flatten(part))
         for key in options:
