@@ -154,6 +154,8 @@ setup(
     extras_require={
         **STACKS,
         'data': ['cityscapesscripts'],
+        'studies': ['scipy'],
+        'slurm': ['submitit'],
         'test': ['pytest', 'hypothesis', 'ruff', 'onnx', 'onnxruntime', 'onnxscript'],
     },
     **commands_and_extensions(),

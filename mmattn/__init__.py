@@ -11,7 +11,7 @@ __version__ = '0.1.0'
 
 _PARTS = (
     *('apis', 'attention', 'datasets', 'engine', 'evaluation', 'models'),
-    *('ops', 'preflight', 'probes', 'visualization'),
+    *('ops', 'preflight', 'probes', 'studies', 'visualization'),
 )
 
 

@@ -148,4 +148,6 @@ def _seconds(job: Job) -> float:
     module, inputs = job
     start = time.perf_counter()
     module(*inputs)
+    if inputs[0].is_cuda:
+        torch.cuda.synchronize()
     return time.perf_counter() - start

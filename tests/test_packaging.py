@@ -139,6 +139,7 @@ def test_attention_and_ops_import_torch_alone():
 ROOMS = (
     ('cli',),
     ('apis',),
+    ('studies',),
     ('preflight',),
     ('engine',),
     ('visualization', 'evaluation', 'datasets', 'models'),

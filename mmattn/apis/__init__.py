@@ -12,16 +12,21 @@ from mmattn.apis.prediction import Prediction  # noqa: E402
 from mmattn.apis.segmentor import Segmentor  # noqa: E402
 from mmattn.apis.testing import test  # noqa: E402
 from mmattn.apis.training import TrainResult, train  # noqa: E402
+from mmattn.studies.ablation import Ablation, ablate  # noqa: E402
+from mmattn.studies.report import report  # noqa: E402
 
 __all__ = [
+    'Ablation',
     'PredictResult',
     'Prediction',
     'Segmentor',
     'TrainResult',
+    'ablate',
     'check',
     'draw_attention',
     'load_model',
     'predict',
+    'report',
     'test',
     'train',
 ]

@@ -25,6 +25,8 @@ COMMANDS = (
     'test',
     'predict',
     'attention',
+    'ablate',
+    'report',
     'prepare',
     'check',
     'cost',

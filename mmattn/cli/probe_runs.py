@@ -1,9 +1,7 @@
 """The trainings behind `mmattn probe`."""
 
 import platform
-import subprocess
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ from mmattn.files import check_writable
 from mmattn.models.mechanisms import MECHANISMS, build_mechanism
 from mmattn.probes import NO_MECHANISM, PROBES, STEPS, VARIANTS, build_net, run_probe
 from mmattn.probes.results import Cell, append_cell, read_cells
+from mmattn.provenance import commit
 
 # What runs where no mechanism is named.
 ALL_MECHANISMS = (NO_MECHANISM, *MECHANISMS, *VARIANTS)
@@ -64,7 +63,7 @@ def run_cells(
     tasks = [_find_probe(name) for name in probes or PROBES]
     check_writable(results.parent, 'the folder', 'name another file with --results')
     read_results(results)  # a file of something else is told before the first training
-    versions = _commit(), mmattn.__version__, torch.__version__, platform.python_version()
+    versions = commit(), mmattn.__version__, torch.__version__, platform.python_version()
 
     cells = []
     for seed in seeds:
@@ -125,17 +124,3 @@ def _find_probe(name: str):
     if name not in PROBES:
         raise UserError(f'no probe {name!r}; there are {", ".join(PROBES)}')
     return PROBES[name]
-
-
-def _commit() -> str:
-    """The commit of this package, '-dirty' if it was changed since; '' outside a checkout."""
-    package = Path(mmattn.__file__).parent
-    git = partial(subprocess.run, cwd=package, capture_output=True, text=True)
-    try:
-        head = git(['git', 'rev-parse', '--short=7', 'HEAD'])
-        if head.returncode:
-            return ''
-        dirty = git(['git', 'diff', '--quiet', 'HEAD', '--', '.']).returncode
-    except FileNotFoundError:  # no git
-        return ''
-    return head.stdout.strip() + ('-dirty' if dirty else '')

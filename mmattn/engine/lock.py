@@ -33,7 +33,7 @@ def sole_run(folder: Path) -> Iterator[None]:
 
 
 def _take(path: Path) -> None:
-    me = {'host': socket.gethostname(), 'pid': os.getpid(), 'started': _start_of(os.getpid())}
+    me = {'host': socket.gethostname(), 'pid': os.getpid(), 'started': start_of(os.getpid())}
     me['job'] = os.environ.get('SLURM_JOB_ID')
     while True:
         with path.open('a+') as file:
@@ -55,7 +55,7 @@ def _refuse_living(path: Path, text: str, me: dict) -> None:
     except (ValueError, TypeError, KeyError):  # empty, or cut short by a power cut
         return
     if host == me['host']:
-        if _start_of(pid) is None or _start_of(pid) != owner.get('started', _start_of(pid)):
+        if start_of(pid) is None or start_of(pid) != owner.get('started', start_of(pid)):
             return
     elif me['job'] and owner.get('job') == me['job']:
         return
@@ -66,7 +66,7 @@ def _refuse_living(path: Path, text: str, me: dict) -> None:
     )
 
 
-def _start_of(pid: int) -> str | None:
+def start_of(pid: int) -> str | None:
     """When a process of this host began, which tells it from later ones of its number.
 
     None where there is no such process; empty where the system does not say.

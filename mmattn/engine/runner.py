@@ -10,12 +10,15 @@ from typing import Any
 import mmengine.runner
 import torch
 from mmengine.logging import MessageHub, MMLogger
+from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
+from torch import nn
 from torch.utils.data import DataLoader
 
 from mmattn.engine import checkpoints, screen
+from mmattn.engine.pairing import Draws
 from mmattn.engine.processes import together
 from mmattn.engine.train_loop import resumable
 from mmattn.errors import explain_settings
@@ -35,7 +38,36 @@ class Runner(mmengine.runner.Runner):
     executes the config in the checkpoint as Python, to read one outdated setting: this runner takes
     it out. Training by iterations is done by `ResumableTrainLoop`. Settings that mmengine builds
     only when training starts are explained as the others.
+
+    With ``paired=True`` in the setting ``randomness`` the initial weights depend on the seed and on
+    their names alone (see `mmattn.engine.pairing`), so that two models start equal in the layers
+    that they have in common.
     """
+
+    def set_randomness(self, *args: Any, paired: bool = False, **kwargs: Any) -> None:
+        self._paired = paired
+        super().set_randomness(*args, **kwargs)
+
+    def build_model(self, model: nn.Module | dict) -> nn.Module:
+        if not self._paired:
+            return super().build_model(model)
+        with Draws() as draws:
+            built = super().build_model(model)
+        draws.repeat(built, self._common_seed)
+        return built
+
+    def _init_model_weights(self) -> None:
+        if not self._paired:
+            return super()._init_model_weights()
+        with Draws() as draws:
+            super()._init_model_weights()
+        bare = self.model.module if is_model_wrapper(self.model) else self.model
+        draws.repeat(bare, self._common_seed)
+
+    @property
+    def _common_seed(self) -> int:
+        """The seed that all processes have in common."""
+        return self.seed - (self.rank if self._randomness_cfg.get('diff_rank_seed') else 0)
 
     def build_logger(self, *args: Any, **kwargs: Any) -> MMLogger:
         logger = super().build_logger(*args, **kwargs)

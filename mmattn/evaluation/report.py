@@ -17,14 +17,21 @@ def percent(score: float) -> float | None:
 
 
 def write_report(
-    stem: Path, report: dict, classes: Sequence[str], confusion: np.ndarray | None
+    stem: Path,
+    report: dict,
+    classes: Sequence[str],
+    confusion: np.ndarray | None,
+    images: list[list] | None = None,
 ) -> list[Path]:
-    """Write ``stem``.json, ``stem``_classes.csv and, if it was counted, ``stem``_confusion.csv.
+    """Write ``stem``.json, ``stem``_classes.csv, and what was counted of the following.
+
+    ``stem``_confusion.csv, the confusion matrix; ``stem``_images.csv, the areas of each image.
 
     Args:
         report: What JSON can hold; ``classes`` in it is a list of rows with the same keys.
         classes: Names, in the order of the matrix.
         confusion: Pixels; labels are rows, predictions columns.
+        images: Rows of `areas_of_images`.
 
     Returns:
         The paths.
@@ -36,11 +43,31 @@ def write_report(
         report = {**report, 'confusion': counts}
         named = ([name, *row] for name, row in zip(classes, counts, strict=True))
         tables['confusion'] = [['label \\ prediction', *classes], *named]
+    if images is not None:
+        tables['images'] = images
     texts = {f'{stem.name}.json': json.dumps(report, indent=1) + '\n'}
     texts |= {f'{stem.name}_{name}.csv': _csv(table) for name, table in tables.items()}
     for name, text in texts.items():
         write_atomically(stem.with_name(name), text.encode())
     return [stem.with_name(name) for name in texts]
+
+
+def areas_of_images(paths: Sequence[str], areas: np.ndarray, classes: Sequence[str]) -> list[list]:
+    """A table of the areas of each image, without the classes that it lacks.
+
+    Args:
+        paths: Of the images.
+        areas: Pixels, of shape (images, 4, classes): intersection, union, predicted, labelled.
+        classes: Names.
+
+    Returns:
+        A row of names, then the rows.
+    """
+    rows = [['image', 'class', 'intersection', 'union', 'predicted', 'labelled']]
+    for path, counts in zip(paths, areas, strict=True):
+        for index in np.flatnonzero(counts[1]):
+            rows.append([path, classes[index], *counts[:, index].tolist()])
+    return rows
 
 
 def _csv(rows: Iterable[Iterable]) -> str:

@@ -13,7 +13,7 @@ from torch import Tensor
 from mmattn.errors import UserError
 from mmattn.evaluation.boundary import boundary_areas
 from mmattn.evaluation.histogram import areas, joint_histogram
-from mmattn.evaluation.report import percent, write_report
+from mmattn.evaluation.report import areas_of_images, percent, write_report
 from mmattn.evaluation.scores import CONFIDENCE, class_scores, intervals, overall_scores
 
 
@@ -34,6 +34,8 @@ class SegmentationMetric(IoUMetric):
         report: Write a report: JSON, and CSV for tables. True puts it beside the log of the run, a
             path into that folder. What follows is part of the report and asks for it as well.
         confusion: Count the confusion matrix.
+        images: Write the areas of each image, from which differences between two models on the same
+            images can be computed.
         boundary_ratio: Measure boundary IoU (see `mmattn.evaluation.boundary`) in boundaries this
             wide, in diagonals of the image; the paper takes 0.02. Its mean is also a metric,
             `mBoundaryIoU`.
@@ -59,6 +61,7 @@ class SegmentationMetric(IoUMetric):
         boundary_ratio: float | None = None,
         bootstrap: int = 0,
         seed: int = 0,
+        images: bool = False,
     ) -> None:
         if boundary_ratio is not None and not 0 < boundary_ratio < 1:
             raise UserError(f'boundary_ratio is {boundary_ratio}: give it as 0.02, for instance')
@@ -74,8 +77,9 @@ class SegmentationMetric(IoUMetric):
             format_only,
             prefix,
         )
-        self.report = report or bool(confusion or boundary_ratio or bootstrap)
+        self.report = report or bool(confusion or boundary_ratio or bootstrap or images)
         self.confusion = confusion
+        self.images = images
         self.boundary_ratio = boundary_ratio
         self.bootstrap = bootstrap
         self.seed = seed
@@ -89,6 +93,8 @@ class SegmentationMetric(IoUMetric):
                 super().process(data_batch, [{**sample, 'pred_sem_seg': prediction}])
             except UserError as error:
                 raise UserError(f'{_files(sample)}: {error}') from error
+            if self.images and not self.format_only:
+                self.results[-1] = (*self.results[-1], sample['img_path'])
 
     def intersect_and_union(
         self, pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int
@@ -114,12 +120,16 @@ class SegmentationMetric(IoUMetric):
 
     def compute_metrics(self, results: list[tuple[Tensor, ...]]) -> dict[str, float]:
         """Metrics in percent, and the table in the log; see IoUMetric.compute_metrics."""
+        paths = []
+        if self.images and not self.format_only:
+            paths = [path for *_, path in results]
+            results = [tuple(counts) for *counts, _ in results]
         metrics = super().compute_metrics([counts[:4] for counts in results])
         if self.report and not self.format_only:
-            metrics |= self._report(results)
+            metrics |= self._report(results, paths)
         return metrics
 
-    def _report(self, results: list[tuple[Tensor, ...]]) -> dict[str, float]:
+    def _report(self, results: list[tuple[Tensor, ...]], paths: list[str]) -> dict[str, float]:
         """Write the report; returns the metrics that only it has."""
         kinds = 6 if self.boundary_ratio else 4
         per_image = torch.stack([torch.stack(counts[:kinds]) for counts in results]).numpy()
@@ -146,7 +156,8 @@ class SegmentationMetric(IoUMetric):
             {'class': name} | {score: percent(of_classes[score][i]) for score in of_classes}
             for i, name in enumerate(classes)
         ]
-        self._write(report, self._confusion_matrix(results) if self.confusion else None)
+        areas = areas_of_images(paths, per_image[:, :4], classes) if self.images else None
+        self._write(report, self._confusion_matrix(results) if self.confusion else None, areas)
         if not self.boundary_ratio:
             return {}
         return {'mBoundaryIoU': np.round(100 * overall['mBoundaryIoU'], 2)}
@@ -158,7 +169,7 @@ class SegmentationMetric(IoUMetric):
             matrix[pairs.numpy()] += counts.numpy()
         return matrix.reshape(size, size)
 
-    def _write(self, report: dict, confusion: np.ndarray | None) -> None:
+    def _write(self, report: dict, confusion: np.ndarray | None, images: list[list] | None) -> None:
         logger = MMLogger.get_current_instance()
         if self.report is not True:
             folder = Path(self.report)
@@ -168,7 +179,7 @@ class SegmentationMetric(IoUMetric):
             logger.warning('there is no log to put the report beside: set report to a folder')
             return
         stem = folder / '_'.join(filter(None, (self.prefix, 'evaluation')))
-        paths = write_report(stem, report, self.dataset_meta['classes'], confusion)
+        paths = write_report(stem, report, self.dataset_meta['classes'], confusion, images)
         logger.info(f'report: {", ".join(map(str, paths))}')
 
 

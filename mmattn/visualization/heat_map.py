@@ -4,6 +4,7 @@ import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from matplotlib import colormaps
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
@@ -19,6 +20,10 @@ def plot_heat_map(
     *,
     title: str,
     limits: tuple[float, float],
+    label: str = 'accuracy (%)',
+    colours: str = 'viridis',
+    form: str = '.0f',
+    extend: str = 'min',
 ) -> Path:
     """Draw one cell for each row and column, with its number in it; cells without one stay grey.
 
@@ -29,21 +34,26 @@ def plot_heat_map(
         out_png: Picture to write.
         title: Line above the picture.
         limits: Percentages at the two ends of the colours.
+        label: What the numbers are.
+        colours: Name of a colour map of matplotlib.
+        form: Of the numbers in the cells.
+        extend: At which ends numbers go beyond the colours: min, max, both or neither.
     """
     rows = [row for group in groups.values() for row in group]
     figure = Figure(
         figsize=(4.2 + 0.85 * len(columns), 1.6 + 0.3 * len(rows)), dpi=120, layout='constrained'
     )
     ax = figure.add_subplot()
-    colours, norm = 'viridis', Normalize(*limits)
+    norm = Normalize(*limits)
     table = [[values.get((row, column), float('nan')) for column in columns] for row in rows]
     ax.set_facecolor('0.88')
     image = ax.imshow(table, cmap=colours, norm=norm, aspect='auto')
     for y, line in enumerate(table):
         for x, value in enumerate(line):
             if value == value:  # not the NaN of a missing cell
-                dark = norm(value) < 0.6
-                ax.text(x, y, f'{value:.0f}', ha='center', va='center', color='w' if dark else 'k')
+                dark = _luminance(colormaps[colours](norm(value))) < 0.5
+                ink = 'w' if dark else 'k'
+                ax.text(x, y, format(value, form), ha='center', va='center', color=ink)
     ax.set_xticks(range(len(columns)), columns, rotation=30, ha='left')
     ax.xaxis.tick_top()
     ax.set_yticks(range(len(rows)), rows)
@@ -51,11 +61,16 @@ def plot_heat_map(
     ax.spines[:].set_visible(False)
     _name_groups(ax, groups)
     ax.set_title(title, loc='left', fontsize=10)
-    figure.colorbar(image, ax=ax, label='accuracy (%)', fraction=0.03, extend='min')
+    figure.colorbar(image, ax=ax, label=label, fraction=0.03, extend=extend)
     png = io.BytesIO()
     FigureCanvasAgg(figure).print_png(png)
     write_atomically(Path(out_png), png.getvalue())
     return Path(out_png)
+
+
+def _luminance(colour: tuple[float, ...]) -> float:
+    """Of an RGB colour, as ITU-R BT.601 weighs its parts."""
+    return sum(w * part for w, part in zip((0.299, 0.587, 0.114), colour, strict=False))
 
 
 def _name_groups(ax, groups: Mapping[str, Sequence[str]]) -> None:

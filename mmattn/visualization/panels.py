@@ -2,7 +2,7 @@
 
 import colorsys
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -43,21 +43,35 @@ def prediction_panel(
             long as the classes.
     """
     maps = {'prediction': pred} if gt is None else {'ground truth': gt, 'prediction': pred}
+    return label_panels(image, maps, palette, classes)
+
+
+def label_panels(
+    image: np.ndarray,
+    maps: Mapping[str, np.ndarray],
+    palette: Sequence[Sequence[int]] | None,
+    classes: Sequence[str],
+) -> np.ndarray:
+    """An image and maps of its labels, each under its title; see `prediction_panel`.
+
+    All maps but the one of the title ``ground truth`` are predictions.
+    """
     for title, labels in maps.items():
         if labels.shape != image.shape[:2]:
             raise UserError(
                 f'the {title} is {labels.shape}, its image {image.shape[:2]} (height, width): '
                 'both must have one size'
             )
-    if not 0 <= pred.min() <= pred.max() < len(classes):
-        raise UserError(
-            f'the prediction holds labels {pred.min()} to {pred.max()}, the data set has '
-            f'{len(classes)} classes: was the model trained on another data set?'
-        )
+        if title != 'ground truth' and not 0 <= labels.min() <= labels.max() < len(classes):
+            raise UserError(
+                f'the {title} holds labels {labels.min()} to {labels.max()}, the data set has '
+                f'{len(classes)} classes: was the model trained on another data set?'
+            )
     colours = class_colours(palette, len(classes))
 
-    scale = min(1, MAX_SIDE / max(pred.shape))
-    size = tuple(max(1, round(side * scale)) for side in reversed(pred.shape))
+    height, width = image.shape[:2]
+    scale = min(1, MAX_SIDE / max(height, width))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     panels = {'image': Image.fromarray(image).resize(size, Image.Resampling.BOX)}
     present = set()
     for title, labels in maps.items():

@@ -15,7 +15,7 @@ from mmattn.preflight.config import (
     require_keys,
 )
 
-LEAVES = sorted(file for file in CONFIGS.rglob('*.py') if '_base_' not in file.parts)
+LEAVES = sorted(file for file in CONFIGS.rglob('*.py') if not {'_base_', 'studies'} & {*file.parts})
 
 
 @pytest.fixture

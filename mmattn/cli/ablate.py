@@ -1,0 +1,47 @@
+"""Train and test the variants of a study from several seeds, and report."""
+
+import argparse
+import sys
+from typing import Any
+
+from mmattn.cli.arguments import parse_value
+from mmattn.signals import stop_signals
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument('study', help='study file, or the name of one in configs/studies')
+    parser.add_argument('--seeds', nargs='+', type=int, metavar='SEED', help="default: the study's")
+    parser.add_argument('--jobs', type=int, default=1, metavar='N', help='runs at a time')
+    parser.add_argument('--launcher', choices=('local', 'slurm'), default='local')
+    parser.add_argument(
+        '--slurm-options',
+        nargs='+',
+        default=[],
+        metavar='KEY=VALUE',
+        help='parameters of submitit: timeout_min=600 slurm_partition=gpu gpus_per_node=1',
+    )
+    parser.add_argument(
+        '--resume', action='store_true', help='go on with an earlier start; repeats nothing done'
+    )
+    parser.add_argument('--amp', action='store_true', help='mixed precision, as of train and test')
+    parser.add_argument('--work-dir', help='default: work_dirs/studies/<name of the study>')
+
+
+def run(args: argparse.Namespace) -> None:
+    options = dict(_option(text) for text in args.slurm_options)
+    arguments = {key: value for key, value in vars(args).items() if key != 'slurm_options'}
+    with stop_signals():
+        from mmattn.apis import ablate, report
+        from mmattn.studies.runs import DONE, FAILED, STOPPED
+
+        result = ablate(**arguments, launcher_options=options)
+        print(result)
+        states = result.states.values()
+        if DONE in states:
+            print(f'report: {report(args.study, work_dir=args.work_dir)}')
+    sys.exit(1 if FAILED in states else 75 if STOPPED in states else 0)
+
+
+def _option(text: str) -> tuple[str, Any]:
+    key, _, value = text.partition('=')
+    return key, parse_value(key, value)

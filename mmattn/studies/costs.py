@@ -1,0 +1,136 @@
+"""What each variant costs, counted and measured on this machine."""
+
+import copy
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmattn.cost import measure_cost, relative_latencies
+from mmattn.files import write_atomically
+from mmattn.preflight.config import load_config
+from mmattn.preflight.model import look_at_model
+from mmattn.preflight.pretrained import drop_pretrained
+from mmattn.studies.plan import Study
+
+SECONDS = 1.5  # in which the inference of a variant is timed, side by side with the baseline's
+
+
+@dataclass(frozen=True)
+class VariantCost:
+    """Of one variant; None is what could not be counted or measured.
+
+    Attributes:
+        digest: Of the configs of the variant and of the baseline that it is timed beside.
+        machine: Where it was timed, in words.
+        parameters: Number.
+        macs: Multiply-adds of an inference on one image of ``size``.
+        size: Height and width.
+        activations: Bytes that a training forward pass of backbone and decode head keeps for the
+            backward pass, for one image.
+        latency: Median milliseconds of an inference on one image of ``size``.
+    """
+
+    digest: str
+    machine: str
+    parameters: int
+    macs: float | None
+    size: tuple[int, int]
+    activations: float | None
+    latency: float | None
+
+
+def costs_of(study: Study, configs: Mapping[str, Path]) -> dict[str, VariantCost]:
+    """Costs of all variants; what was measured on this machine before is read from its file.
+
+    Args:
+        study: The study.
+        configs: Config file of each variant; `cost.json` lies beside it.
+    """
+    machine = this_machine()
+    found = {}
+    for name, path in configs.items():
+        digest = f'{study.variants[name].digest}-{study.variants[study.baseline].digest}'
+        file = path.with_name('cost.json')
+        known = _read(file)
+        if known is None or (known.digest, known.machine) != (digest, machine):
+            known = _measure(path, configs[study.baseline], digest, machine)
+            write_atomically(file, json.dumps(asdict(known), indent=1).encode())
+        found[name] = known
+    return found
+
+
+def this_machine() -> str:
+    """Device and threads that inference is timed with."""
+    if torch.cuda.is_available():
+        return torch.cuda.get_device_name()
+    cores = os.cpu_count()
+    return f'{_processor()}, {torch.get_num_threads()} of {cores} cores, float32'
+
+
+def _processor() -> str:
+    try:
+        lines = Path('/proc/cpuinfo').read_text().splitlines()
+        return next(line.partition(':')[2].strip() for line in lines if 'model name' in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _read(file: Path) -> VariantCost | None:
+    try:
+        cost = VariantCost(**json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError):  # of another version, or cut short
+        return None
+    return cost
+
+
+def _measure(path: Path, baseline: Path, digest: str, machine: str) -> VariantCost:
+    cfg = load_config(path)
+    facts = look_at_model(cfg)
+    return VariantCost(
+        digest=digest,
+        machine=machine,
+        parameters=facts.parameters,
+        macs=facts.macs,
+        size=facts.size,
+        activations=_activations(cfg, facts.size),
+        latency=_latency(cfg, load_config(baseline), facts.size),
+    )
+
+
+def _build(cfg: Config) -> nn.Module:
+    """The model without pretrained weights, in which every layer runs on a CPU."""
+    cfg = copy.deepcopy(cfg)
+    drop_pretrained(cfg)
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    return revert_sync_batchnorm(MODELS.build(cfg.model))
+
+
+def _activations(cfg: Config, size: tuple[int, int]) -> float | None:
+    try:
+        return measure_cost(lambda: _build(cfg), [(2, 3, *size)]).memory
+    except Exception:  # a model may need values, or arguments of its own
+        return None
+
+
+def _latency(cfg: Config, baseline: Config, size: tuple[int, int]) -> float | None:
+    device = 'cuda' if torch.cuda.is_available() else 'cpu'
+    image = [torch.zeros(1, 3, *size, device=device)]
+    try:
+        models = [_build(each).to(device) for each in (baseline, cfg)]
+        for model in models:
+            model.eval()
+        reference, own = ((model, image) for model in models)
+        ratios, milliseconds, _ = relative_latencies(reference, {'own': own}, SECONDS)
+    except Exception:  # of an operator that this device lacks, or for lack of memory
+        return None
+    return ratios['own'] * milliseconds

@@ -1,0 +1,139 @@
+"""Where the runs of a study go: processes of this machine, or jobs of Slurm."""
+
+import os
+import queue
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from mmattn.errors import UserError
+from mmattn.files import write_atomically
+from mmattn.studies.runs import FAILED, RUNNING, TO_DO, Run, execute
+
+
+class LocalLauncher:
+    """Runs on this machine, some at a time, which share its cores and its GPUs.
+
+    Args:
+        jobs: How many at a time.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        if jobs < 1:
+            raise UserError(f'--jobs must be at least 1, got {jobs}')
+        self.jobs = jobs
+        self._pool = ThreadPoolExecutor(jobs)
+        self._futures: dict[Run, Future] = {}
+        self._processes: set[subprocess.Popen] = set()
+        self._stopping = threading.Event()
+        self._devices: queue.SimpleQueue[str] = queue.SimpleQueue()
+        for device in _devices(jobs):
+            self._devices.put(device)
+
+    def start(self, run: Run) -> None:
+        self._futures[run] = self._pool.submit(self._execute, run)
+
+    def is_over(self, run: Run) -> bool:
+        return self._futures[run].done()
+
+    def stop(self) -> None:
+        """Have what runs save a checkpoint and end, and wait for it."""
+        self._stopping.set()
+        for process in list(self._processes):
+            if process.poll() is None:
+                process.terminate()
+        self._pool.shutdown(cancel_futures=True)
+
+    def _execute(self, run: Run) -> None:
+        device = self._devices.get()
+        environment = thread_variables(os.environ, _cores(), self.jobs)
+        environment |= {'CUDA_VISIBLE_DEVICES': device} if device else {}
+        try:
+            execute(run, environment, self._started)
+        except Exception as error:  # of the machine, such as a full disk: the others go on
+            run.note(state=FAILED, error=f'{type(error).__name__}: {error}')
+            raise
+        finally:
+            self._devices.put(device)
+
+    def _started(self, process: subprocess.Popen) -> None:
+        self._processes.add(process)
+        if self._stopping.is_set():
+            process.terminate()
+
+
+class SlurmLauncher:
+    """Runs as jobs of Slurm, or of another cluster of submitit; they outlive this process.
+
+    Args:
+        folder: Shared with the machines of the cluster; gets the logs of submitit.
+        options: Parameters of submitit, such as ``timeout_min`` and ``slurm_partition``.
+        cluster: Name of submitit's executor.
+
+    Raises:
+        UserError: submitit is not installed.
+    """
+
+    def __init__(self, folder: Path, options: Mapping[str, Any], cluster: str = 'slurm') -> None:
+        try:
+            import submitit
+        except ImportError as error:
+            raise UserError(
+                '--launcher slurm needs submitit, which is not installed: pip install submitit '
+                '(or mmattn\'s extra "slurm")'
+            ) from error
+        self._submitit = submitit
+        self._folder = folder.resolve()
+        self._cluster = cluster
+        self._executor = submitit.AutoExecutor(folder=self._folder, cluster=cluster)
+        self._executor.update_parameters(**options)
+        self._jobs: dict[Run, Any] = {}
+
+    def start(self, run: Run) -> None:
+        note = run.folder / 'job'  # beside the state file, which the job writes
+        if note.is_file() and self._cluster == 'slurm':
+            job = self._submitit.SlurmJob(folder=self._folder, job_id=note.read_text())
+            if not job.done():
+                self._jobs[run] = job
+                return
+        self._jobs[run] = self._executor.submit(execute, run)
+        write_atomically(note, self._jobs[run].job_id.encode())
+
+    def is_over(self, run: Run) -> bool:
+        if not self._jobs[run].done():
+            return False
+        if run.state()['state'] in (TO_DO, RUNNING):  # the job ended without a word
+            run.note(state=FAILED, error=f'job {self._jobs[run].job_id} ended before the run did')
+        return True
+
+    def stop(self) -> None:
+        """Leave the jobs alone: a later start finds them."""
+
+
+def thread_variables(environment: Mapping[str, str], cores: int, jobs: int) -> dict[str, str]:
+    """Variables by which runs side by side share the cores; what the user has set stays.
+
+    Threads that wait give their core to others: else several busy processes slow each other down.
+    """
+    variables = {'OMP_NUM_THREADS': str(max(1, cores // jobs)), 'OMP_WAIT_POLICY': 'passive'}
+    return {key: value for key, value in variables.items() if key not in environment}
+
+
+def _cores() -> int:
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _devices(jobs: int) -> Sequence[str]:
+    """The GPU of each of the runs at a time; '' where all see what this process sees."""
+    named = os.environ.get('CUDA_VISIBLE_DEVICES')
+    found = named.split(',') if named else [str(i) for i in range(torch.cuda.device_count())]
+    if jobs == 1 or not torch.cuda.is_available():
+        return [''] * jobs
+    return [found[slot % len(found)] for slot in range(jobs)]

@@ -1,0 +1,233 @@
+"""What a study compares: its file, read, merged and checked."""
+
+import copy
+import hashlib
+import itertools
+import json
+import pprint
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from mmengine.config import Config
+
+from mmattn.compat import import_mmseg
+from mmattn.errors import UserError, first_line, passes_modules_of_the_user, place_in_config
+
+import_mmseg()
+
+from mmattn.preflight.config import CONFIGS, READ_BY_RUNS, load_config  # noqa: E402
+
+DEFAULT_SEEDS = (0, 1, 2)
+_KEYS = {
+    *('question', 'base', 'baseline', 'variants', 'grid'),
+    *('class_groups', 'data', 'seeds', 'options'),
+}
+_NAME = re.compile(r'[\w.+-]+')
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a comparison.
+
+    Attributes:
+        name: Its name in the study.
+        settings: What a run reads of its merged config.
+    """
+
+    name: str
+    settings: dict[str, Any] = field(repr=False)
+
+    @cached_property
+    def digest(self) -> str:
+        """The same for the same settings, whatever their order."""
+        text = json.dumps(self.settings, sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    @property
+    def text(self) -> str:
+        """The settings as a config file."""
+        lines = (
+            f'{key} = {pprint.pformat(value, width=100, sort_dicts=False)}\n'
+            for key, value in self.settings.items()
+        )
+        return ''.join(lines)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, and the variants that answer it.
+
+    Attributes:
+        name: Of the file.
+        question: In words.
+        baseline: Name of the variant that the others are compared with.
+        variants: By name, in the order of the report.
+        seeds: Of the runs of each variant.
+        class_groups: Name of a group to names of classes, whose mean IoU is reported.
+        data: What a user must have, in words.
+    """
+
+    name: str
+    question: str
+    baseline: str
+    variants: dict[str, Variant]
+    seeds: tuple[int, ...] = DEFAULT_SEEDS
+    class_groups: dict[str, list[str]] = field(default_factory=dict)
+    data: str = ''
+
+
+def load_study(path: str | Path) -> Study:
+    """Read a study file and merge the config of each variant.
+
+    Args:
+        path: A file, or the name of one of mmattn's own in `configs/studies`.
+
+    Raises:
+        UserError: The file is not there or no study, or a variant cannot be merged.
+    """
+    file = _find(Path(path))
+    cfg = _read(file, f'study {path}').to_dict()
+    _check_keys(file, cfg)
+    parts = _parts(file, cfg)
+    if cfg['baseline'] not in parts:
+        raise UserError(
+            f'study {file}: the baseline {cfg["baseline"]!r} is none of its variants: '
+            f'{", ".join(parts)}'
+        )
+    seeds = cfg.get('seeds') or DEFAULT_SEEDS
+    check_seeds(seeds)
+    common = cfg.get('options') or {}
+    read = cache(_read)  # most variants build on one config
+    variants = {
+        name: Variant(name, _merge(file, cfg['base'], name, [common, *parts[name]], read))
+        for name in parts
+    }
+    return Study(
+        name=file.stem,
+        question=cfg['question'],
+        baseline=cfg['baseline'],
+        variants=variants,
+        seeds=tuple(seeds),
+        class_groups=cfg.get('class_groups') or {},
+        data=cfg.get('data') or '',
+    )
+
+
+def check_seeds(seeds: Sequence[int]) -> None:
+    """Raise UserError unless these are different whole numbers from 0 on."""
+    whole = all(isinstance(seed, int) and seed >= 0 for seed in seeds)
+    if not seeds or not whole or len(set(seeds)) < len(seeds):
+        raise UserError(f'seeds must be different whole numbers from 0 on, got {list(seeds)}')
+
+
+def check_variants(study: Study, configs: Mapping[str, Path]) -> None:
+    """Raise UserError where the config of a variant names what does not exist.
+
+    Args:
+        study: The study.
+        configs: The config file of each variant.
+    """
+    for name, path in configs.items():
+        try:
+            load_config(path)
+        except UserError as error:
+            raise UserError(f'variant {name!r} of study {study.name}: {error}') from error
+
+
+def flatten(overrides: Mapping[str, Any], place: str = '') -> Iterator[tuple[str, Any]]:
+    """(dotted key, value) of nested overrides; lists, and dicts without keys, are values."""
+    for key, value in overrides.items():
+        if isinstance(value, Mapping) and value:
+            yield from flatten(value, f'{place}{key}.')
+        else:
+            yield f'{place}{key}', value
+
+
+def _read(path: Path, what: str) -> Config:
+    try:
+        return Config.fromfile(path, import_custom_modules=False)
+    except Exception as error:  # a config is code: anything can happen in it
+        if passes_modules_of_the_user(error):
+            raise
+        raise UserError(
+            f'{what} cannot be read{place_in_config(error)}: {first_line(error)}'
+        ) from error
+
+
+def _find(path: Path) -> Path:
+    ours = CONFIGS / 'studies'
+    for file in (path, ours / path.name, ours / f'{path.name}.py'):
+        if file.is_file():
+            return file
+    names = {file.stem: str(file) for file in ours.glob('*.py')}
+    close = get_close_matches(path.stem, names, n=3, cutoff=0.5)
+    meant = ' or '.join(names[name] for name in close)
+    raise UserError(f'study {path} not found{f"; did you mean {meant}?" if meant else ""}')
+
+
+def _check_keys(file: Path, cfg: dict) -> None:
+    for key in cfg.keys() - _KEYS:  # variables of the file, or misspelt
+        close = get_close_matches(key, _KEYS, n=1, cutoff=0.8)
+        if close:
+            raise UserError(f'study {file}: there is no {key!r}; did you mean {close[0]!r}?')
+    missing = [key for key in ('question', 'base', 'baseline') if not cfg.get(key)]
+    if missing or not (cfg.get('variants') or cfg.get('grid')):
+        missing += [] if cfg.get('variants') or cfg.get('grid') else ['variants']
+        raise UserError(
+            f'study {file} has no {" and no ".join(missing)}; docs/studies.md shows a whole one'
+        )
+
+
+def _parts(file: Path, cfg: dict) -> dict[str, list]:
+    """What makes each variant: overrides, or the path of a config, one after the other."""
+    parts = {name: [part] for name, part in (cfg.get('variants') or {}).items()}
+    for chosen in itertools.product(*(axis.items() for axis in cfg.get('grid') or [])):
+        if chosen:
+            parts['-'.join(name for name, _ in chosen)] = [part for _, part in chosen]
+    for name, made_of in parts.items():
+        if not _NAME.fullmatch(name):
+            raise UserError(
+                f'study {file}: the variant {name!r} names a folder: use letters, digits, and '
+                'any of _ . + -'
+            )
+        for part in made_of:
+            if not isinstance(part, str | dict):
+                raise UserError(
+                    f'study {file}: the variant {name!r} must be a dict of overrides or the path '
+                    f'of a config, got {part!r}'
+                )
+    return parts
+
+
+def _merge(
+    file: Path, base: str, name: str, parts: list, read: Callable[[Path, str], Config]
+) -> dict[str, Any]:
+    """The settings of a variant: the last config named, then all overrides in their order."""
+    paths = [base, *(part for part in parts if isinstance(part, str))]
+    path = file.parent / paths[-1]
+    if not path.is_file():
+        raise UserError(f'study {file}, variant {name!r}: there is no config {path}')
+    cfg = copy.deepcopy(read(path, f'study {file}: config {path}'))
+    for part in parts:
+        options = {} if isinstance(part, str) else dict(flatten(part))
+        for key in options:
+            if key.split('.')[0] not in READ_BY_RUNS:
+                raise UserError(
+                    f'study {file}, variant {name!r}: the override {key} has no effect, since a '
+                    f'run does not read {key.split(".")[0]!r}'
+                )
+        try:
+            cfg.merge_from_dict(copy.deepcopy(options))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f'study {file}, variant {name!r} cannot be merged: {first_line(error)}'
+            ) from error
+    settings = {key: value for key, value in cfg.to_dict().items() if key in READ_BY_RUNS}
+    # The variants of a seed start from the same weights in the layers that they have in common.
+    settings['randomness'] = {**(settings.get('randomness') or {}), 'paired': True}
+    return settings

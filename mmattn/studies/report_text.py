@@ -1,0 +1,97 @@
+"""The sentences of a report. They follow from the numbers."""
+
+from mmattn.evaluation.scores import CONFIDENCE
+from mmattn.studies.costs import VariantCost
+from mmattn.studies.document import Block, Bullets, Heading, Paragraph
+from mmattn.studies.overview import summary as progress
+from mmattn.studies.results import Results, miou
+from mmattn.studies.runs import DONE, FAILED
+from mmattn.studies.statistics import POWER, Difference
+from mmattn.studies.tables import DIFFERENCE, difference
+
+
+def verdict(variant: str, baseline: str, found: Difference | None) -> str:
+    """What the seeds say of a variant, in one sentence."""
+    if found is None:
+        return f'{variant}: not measured, since no seed is finished for both.'
+    if found.low is None:
+        return (
+            f'{variant}: {found.mean:+.2f} points of mIoU against {baseline} on one seed. One seed '
+            'shows no difference: how far two seeds lie apart is not known.'
+        )
+    numbers = f'{difference(found)} points of mIoU, {found.seeds} seeds'
+    if not found.shown:
+        return f'{variant}: no difference shown to {baseline} ({numbers}).'
+    return f'{variant}: {"better" if found.mean > 0 else "worse"} than {baseline} ({numbers}).'
+
+
+def summary(results: Results, note: dict) -> list[Block]:
+    """The answer first: a sentence for each variant."""
+    study = results.study
+    compared = [name for name in study.variants if name != study.baseline]
+    verdicts = [verdict(name, study.baseline, results.difference(name, miou)) for name in compared]
+    blocks: list[Block] = [Paragraph(_state(results)), Bullets(verdicts)]
+    if len(compared) > 1:
+        expected = (1 - CONFIDENCE) * len(compared)
+        blocks.append(
+            Paragraph(
+                f'{len(compared)} variants are compared with one baseline. Of intervals of '
+                f'{CONFIDENCE:.0%}, {expected:.1g} in {len(compared)} leave 0 out by chance where '
+                'there is no difference at all: a single difference that is only just shown wants '
+                'more seeds.'
+            )
+        )
+    return blocks
+
+
+def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[Block]:
+    """How each number came about."""
+    finished = [each for seeds in results.measured.values() for each in seeds.values()]
+    versions = finished[0].versions
+    baseline = costs[results.study.baseline]
+    height, width = baseline.size
+    return [
+        Heading('How to read this'),
+        Bullets(
+            [
+                'mIoU: of the last checkpoint on the test data of the config, in percent; mean ± '
+                'standard deviation over seeds, and their number.',
+                f'minus {results.study.baseline}: mean over the seeds that both have, with the '
+                f"{CONFIDENCE:.0%} confidence interval of Student's t. It answers: would other "
+                'seeds say the same? Variants of one seed share the order of the data, the '
+                'augmentations, and the initial weights of the layers that they have in common.',
+                f'over images: {CONFIDENCE:.0%} interval of the same difference by the bootstrap '
+                'over test images, with these trained weights. It answers: would other images of '
+                'this kind say the same?',
+                f'seeds for {DIFFERENCE}: how many seeds a paired t test needs to show a '
+                f'difference of {DIFFERENCE} points with a power of {POWER:.0%}, if seeds spread '
+                'as these do. From few seeds this is a rough number.',
+                f'multiply-adds and latency: of one image of {height}x{width}; latency is the '
+                f'median on {baseline.machine}, timed side by side with the baseline.',
+                'activations: what a training forward pass of backbone and decode head keeps for '
+                'the backward pass, for one image, counted. GPU memory: the peak in training, as '
+                'logged.',
+            ]
+        ),
+        Heading('Where it comes from'),
+        Bullets(
+            [
+                f'options: seeds {", ".join(map(str, note["seeds"]))}'
+                f'{", mixed precision" if note["amp"] else ""}',
+                f'commit: {note.get("commit") or "not known"}',
+                'versions: '
+                + (', '.join(f'{name} {each}' for name, each in versions.items()) or 'not known'),
+                *([f'data: {results.study.data}'] if results.study.data else []),
+            ]
+        ),
+    ]
+
+
+def _state(results: Results) -> str:
+    words = f'{progress(results.runs, None).partition(", about")[0]}.'
+    states = {run.name: run.state() for run in results.runs}
+    failed = [name for name, state in states.items() if state['state'] == FAILED]
+    missing = [name for name, state in states.items() if state['state'] not in (DONE, FAILED)]
+    words = f'Runs: {words}'
+    words += f' Failed: {", ".join(failed)}.' if failed else ''
+    return words + (f' Not finished: {", ".join(missing)}.' if missing else '')

@@ -1,0 +1,165 @@
+"""What the finished runs of a study have measured."""
+
+import csv
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from mmattn.engine.hooks.curve import scalar_files
+from mmattn.engine.record import record_path
+from mmattn.errors import UserError
+from mmattn.evaluation.scores import mean_of_present
+from mmattn.studies.plan import Study
+from mmattn.studies.runs import Run
+from mmattn.studies.statistics import (
+    Difference,
+    interval_over_images,
+    paired_difference,
+)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A finished run.
+
+    Attributes:
+        run: Which.
+        metrics: In percent, by name.
+        class_iou: In percent, by class; None for a class without pixels.
+    """
+
+    run: Run
+    metrics: dict[str, float]
+    class_iou: dict[str, float | None]
+
+    @cached_property
+    def areas(self) -> dict[str, np.ndarray] | None:
+        """Of each image, intersection and union of each class, (2, classes); None: not counted."""
+        path = self.run.folder / 'evaluation_images.csv'
+        if not path.is_file():
+            return None
+        index = {name: i for i, name in enumerate(self.class_iou)}
+        images: dict[str, np.ndarray] = {}
+        with path.open(newline='', encoding='utf-8') as file:
+            for row in csv.DictReader(file):
+                areas = images.setdefault(row['image'], np.zeros((2, len(index)), np.int64))
+                areas[:, index[row['class']]] = int(row['intersection']), int(row['union'])
+        return images
+
+    @cached_property
+    def versions(self) -> dict[str, str]:
+        """Of the packages that trained it."""
+        path = record_path(Path(self.run.state()['checkpoint']))
+        return json.loads(path.read_bytes())['versions'] if path.is_file() else {}
+
+    @cached_property
+    def gpu_memory(self) -> int | None:
+        """Peak memory of the GPU in training, in MB, as logged; None without a GPU."""
+        peaks = []
+        for path in scalar_files(self.run.work_dir):
+            for line in path.read_text(encoding='utf-8').splitlines():
+                if '"memory"' in line:
+                    peaks.append(json.loads(line)['memory'])
+        return max(peaks, default=None)
+
+    def group_iou(self, classes: Sequence[str]) -> float | None:
+        """Mean IoU of some classes, in percent; None where none of them has pixels."""
+        values = [self.class_iou[name] for name in classes]
+        present = [value for value in values if value is not None]
+        return fmean(present) if present else None
+
+
+@dataclass(frozen=True)
+class Results:
+    """The runs of a study, finished or not, and comparisons with its baseline."""
+
+    study: Study
+    runs: list[Run]
+    measured: dict[str, dict[int, Measured]]  # variant -> seed -> run
+    _intervals: dict[str, tuple[float, float] | None] = field(default_factory=dict, repr=False)
+
+    def values(self, variant: str, measure) -> dict[int, float]:
+        """Seed to what ``measure`` says of the run, without those of which it says None."""
+        found = {seed: measure(each) for seed, each in self.measured[variant].items()}
+        return {seed: value for seed, value in found.items() if value is not None}
+
+    def difference(self, variant: str, measure) -> Difference | None:
+        """Of a variant to the baseline in some measure, over the seeds that both have."""
+        baseline = self.values(self.study.baseline, measure)
+        own = self.values(variant, measure)
+        return paired_difference([(baseline[seed], own[seed]) for seed in own if seed in baseline])
+
+    def images(self, variant: str) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
+        """The images of the common seeds, and the areas of baseline and variant for each seed.
+
+        Returns:
+            Paths; and for each seed an array of (images, 2, classes). Empty where the areas were
+            not counted, or not on the same images.
+        """
+        first, second = self.measured[self.study.baseline], self.measured[variant]
+        pairs = [(first[seed].areas, second[seed].areas) for seed in second if seed in first]
+        counted = [(one, two) for one, two in pairs if one and two]
+        names = sorted(counted[0][0]) if counted else []
+        if not names or len(counted) < len(pairs) or any(sorted(a) != names for a in _all(counted)):
+            return [], [], []
+        stacked = [
+            [np.stack([areas[name] for name in names]) for areas in pair] for pair in counted
+        ]
+        return names, [one for one, _ in stacked], [two for _, two in stacked]
+
+    def interval_over_images(self, variant: str) -> tuple[float, float] | None:
+        """Of the difference in mIoU; None where the areas of images were not counted."""
+        if variant not in self._intervals:
+            _, baseline, own = self.images(variant)
+            found = interval_over_images(baseline, own) if baseline else None
+            self._intervals[variant] = found
+        return self._intervals[variant]
+
+
+def miou(measured: Measured) -> float | None:
+    """mIoU in percent; of the counted areas where there are any, since metrics are rounded."""
+    rounded = measured.metrics.get('mIoU')
+    if measured.areas and rounded is not None:
+        intersection, union = sum(measured.areas.values())
+        with np.errstate(invalid='ignore'):  # 0 / 0: a class that is not there
+            exact = 100 * float(mean_of_present(intersection / union))
+        if abs(exact - rounded) < 0.01:  # else the metric was asked for something else
+            return exact
+    return rounded
+
+
+def collect(study: Study, runs: list[Run]) -> Results:
+    """Read what the finished runs have left.
+
+    Raises:
+        UserError: None is finished, or a class group names a class that the data does not have.
+    """
+    measured: dict[str, dict[int, Measured]] = {name: {} for name in study.variants}
+    for run in runs:
+        found: dict[str, Any] | None = run.metrics()
+        if found is not None:
+            measured[run.variant][run.seed] = Measured(run, found['metrics'], found['class_iou'])
+    finished = [each for seeds in measured.values() for each in seeds.values()]
+    if not finished:
+        raise UserError(
+            f'no run of study {study.name} is finished, so there is nothing to report; '
+            '`mmattn ablate` runs it'
+        )
+    for group, classes in study.class_groups.items():
+        unknown = [name for name in classes if name not in finished[0].class_iou]
+        if unknown:
+            raise UserError(
+                f'study {study.name}: class_groups[{group!r}] names {unknown[0]!r}; the classes '
+                f'are {", ".join(finished[0].class_iou)}'
+            )
+    return Results(study, runs, measured)
+
+
+def _all(pairs: Iterable[tuple[dict, dict]]) -> Iterable[dict]:
+    return (areas for pair in pairs for areas in pair)

@@ -1,0 +1,188 @@
+"""One run of a study: a process that trains, then one that tests, and a file that says how far."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mmattn
+from mmattn.engine.lock import start_of
+from mmattn.engine.record import run_checkpoints
+from mmattn.files import write_atomically
+from mmattn.studies.child import PARENT
+
+TO_DO, RUNNING, DONE, FAILED, STOPPED = 'to do', 'running', 'done', 'failed', 'stopped'
+_ASKED_TO_END = (75, 130)  # exit codes of a command that a signal has ended in order
+_PATIENCE = 120  # seconds in which a process that was asked to end may save a checkpoint
+_ERROR = re.compile(r'error: |[\w.]*(Error|Exception)\b')
+
+
+@dataclass(frozen=True)
+class Run:
+    """A variant from a seed.
+
+    Attributes:
+        variant, seed: Which.
+        folder: Of all that it writes; `train` in it is the work dir of the training.
+        config: The merged config of the variant.
+        digest: Of the config and the options; results of another digest are not of this run.
+        amp: Mixed precision.
+        counts_images: Whether the metric can write the areas of each image.
+    """
+
+    variant: str
+    seed: int
+    folder: Path
+    config: Path
+    digest: str
+    amp: bool
+    counts_images: bool
+
+    @property
+    def name(self) -> str:
+        return f'{self.variant} seed {self.seed}'
+
+    @property
+    def work_dir(self) -> Path:
+        return self.folder / 'train'
+
+    @property
+    def predictions(self) -> Path:
+        return self.folder / 'predictions'
+
+    @property
+    def log(self) -> Path:
+        return self.folder / 'log.txt'
+
+    def state(self) -> dict[str, Any]:
+        """What the state file says; a run without one, or with one of other settings, is to do."""
+        state = read_state(self.folder)
+        return state if state.get('digest') == self.digest else {'state': TO_DO}
+
+    def note(self, **changes: Any) -> None:
+        """Change the state file, in one step."""
+        state = {**self.state(), 'digest': self.digest, **changes}
+        write_atomically(
+            self.folder / 'state.json', json.dumps(state, indent=1).encode(), durable=True
+        )
+
+    def metrics(self) -> dict[str, Any] | None:
+        """What the test has measured: metrics, and IoU of classes; None before it has."""
+        if self.state()['state'] != DONE:
+            return None
+        return json.loads((self.predictions / 'metrics.json').read_bytes())
+
+
+def read_state(folder: Path) -> dict[str, Any]:
+    """The state file in the folder of a run; to do where there is none, or none of ours."""
+    try:
+        state = json.loads((folder / 'state.json').read_bytes())
+    except (OSError, ValueError):
+        return {'state': TO_DO}
+    return state if isinstance(state, dict) and 'state' in state else {'state': TO_DO}
+
+
+def execute(
+    run: Run,
+    environment: dict[str, str] | None = None,
+    on_start: Callable[[subprocess.Popen], None] = lambda process: None,
+) -> None:
+    """Train and test a run, from where it was; the state file says what came of it.
+
+    Args:
+        run: Which.
+        environment: Variables for its processes, beside those of this one.
+        on_start: Is told of each process.
+    """
+    run.folder.mkdir(parents=True, exist_ok=True)
+    end_what_is_left(run)
+    run.note(state=RUNNING, step='train', error=None, began=time.time())
+    for step in ('train', 'test'):
+        began = time.time()
+        code, error = _step(run, step, environment, on_start)
+        seconds = run.state().get(f'{step}_seconds', 0) + time.time() - began
+        run.note(**{f'{step}_seconds': round(seconds, 1)})
+        if code in _ASKED_TO_END:
+            run.note(state=STOPPED)
+            return
+        if code:
+            run.note(state=FAILED, error=error)
+            return
+    run.note(state=DONE, checkpoint=str(run_checkpoints(run.work_dir)[-1]), ended=time.time())
+
+
+def _step(
+    run: Run,
+    step: str,
+    environment: dict[str, str] | None,
+    on_start: Callable[[subprocess.Popen], None],
+) -> tuple[int, str]:
+    """Run one command to its end: its exit code, and the last line of its error."""
+    path = os.pathsep.join(
+        filter(None, (str(Path(mmattn.__file__).parents[1]), os.environ.get('PYTHONPATH')))
+    )
+    variables = {**os.environ, **(environment or {}), 'PYTHONPATH': path, PARENT: str(os.getpid())}
+    command = [sys.executable, '-m', 'mmattn.cli', *_arguments(run, step)]
+    with run.log.open('ab') as log:
+        log.write(f'$ mmattn {" ".join(command[3:])}\n'.encode())
+        log.flush()
+        begin = log.tell()
+        # A session of its own: Ctrl+C reaches this process alone, which ends the others in order.
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, env=variables, start_new_session=True
+        )
+        on_start(process)
+        run.note(
+            step=step, host=socket.gethostname(), pid=process.pid, started=start_of(process.pid)
+        )
+        code = process.wait()
+    return code, last_error(run.log.read_bytes()[begin:].decode(errors='replace'), code)
+
+
+def _arguments(run: Run, step: str) -> list[str]:
+    amp = ['--amp'] if run.amp else []
+    if step == 'train':
+        resume = ['--resume'] if run_checkpoints(run.work_dir) else []
+        place = [str(run.config), '--work-dir', str(run.work_dir)]
+        return ['train', *place, '--seed', str(run.seed), *amp, *resume]
+    # The last one, not the best: the best was chosen on the images that it would be scored on.
+    place = [str(run.config), str(run_checkpoints(run.work_dir)[-1])]
+    place += ['--work-dir', str(run.folder / 'test'), '--out', str(run.predictions)]
+    options = ['test_evaluator.images=True', f'test_evaluator.report={run.folder}']
+    return ['test', *place, *amp, *(['--cfg-options', *options] if run.counts_images else [])]
+
+
+def last_error(output: str, code: int) -> str:
+    """The last line of what a command printed that tells its error, or what else ended it."""
+    if code < 0:
+        return f'killed by {signal.Signals(-code).name}'
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    told = [line for line in lines if _ERROR.match(line)]
+    return (told or lines or [f'exit code {code}'])[-1]
+
+
+def end_what_is_left(run: Run) -> None:
+    """End the process of an earlier start that outlived it, as it can outside Linux."""
+    state = read_state(run.folder)
+    pid = state.get('pid')
+    if state['state'] != RUNNING or state.get('host') != socket.gethostname() or not pid:
+        return
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        deadline = time.monotonic() + _PATIENCE
+        if not _lives(pid, state.get('started')):
+            return
+        os.kill(pid, number)
+        while _lives(pid, state.get('started')) and time.monotonic() < deadline:
+            time.sleep(0.1)
+
+
+def _lives(pid: int, started: str | None) -> bool:
+    return start_of(pid) is not None and start_of(pid) == started

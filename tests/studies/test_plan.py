@@ -1,0 +1,139 @@
+"""A study file becomes variants with merged configs, or is refused."""
+
+import os
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmattn.errors import UserError
+from mmattn.preflight.config import CONFIGS
+from mmattn.studies.plan import check_variants, flatten, load_study
+
+(BASE,) = CONFIGS.glob('danet/danet_r18-d8_*_toy-128x256.py')
+(OTHER,) = CONFIGS.glob('ccnet/ccnet_r18-d8_*_toy-128x256.py')
+PLUGIN = "[dict(cfg=dict(type='SE'), position='after_conv2')]"
+
+
+def write(folder: Path, text: str) -> Path:
+    file = folder / 'question.py'
+    base = os.path.relpath(BASE, folder)
+    file.write_text(f"question = 'What?'\nbase = '{base}'\nbaseline = 'none'\n{text}\n")
+    return file
+
+
+def head_type(study, name: str) -> str:
+    return study.variants[name].settings['model']['decode_head']['type']
+
+
+def test_overrides_are_merged_as_options_are(tmp_path):
+    study = load_study(
+        write(
+            tmp_path,
+            "options = {'train_cfg.max_iters': 7, 'model.backbone': dict(type='AttnResNetV1c')}\n"
+            'variants = dict(none=dict(), '
+            f"se={{'model.backbone.plugins': {PLUGIN}}}, "
+            "bam={'model.backbone': dict(type='ResNetV1c', plugins=None), 'train_cfg': "
+            'dict(max_iters=9)})',
+        )
+    )
+    expected = Config.fromfile(BASE)
+    expected.merge_from_dict(
+        {
+            'train_cfg.max_iters': 7,
+            'model.backbone.type': 'AttnResNetV1c',
+            'model.backbone.plugins': [dict(cfg=dict(type='SE'), position='after_conv2')],
+        }
+    )
+    settings = study.variants['se'].settings
+    assert list(study.variants) == ['none', 'se', 'bam']
+    assert settings['model'] == expected.to_dict()['model']
+    assert settings['train_cfg'] == expected.to_dict()['train_cfg']
+    assert study.variants['bam'].settings['train_cfg']['max_iters'] == 9
+    assert study.variants['bam'].settings['model']['backbone']['type'] == 'ResNetV1c'
+
+
+def test_a_variant_may_be_a_config_of_its_own(tmp_path):
+    other = os.path.relpath(OTHER, tmp_path)
+    options = "options = {'train_cfg.max_iters': 7}"
+    study = load_study(write(tmp_path, f"{options}\nvariants = dict(none={{}}, cc='{other}')"))
+    assert (head_type(study, 'none'), head_type(study, 'cc')) == ('DANetHead', 'CCNetHead')
+    assert study.variants['cc'].settings['train_cfg']['max_iters'] == 7
+
+
+def test_a_grid_is_the_product_of_its_axes(tmp_path):
+    other = os.path.relpath(OTHER, tmp_path)
+    study = load_study(
+        write(
+            tmp_path,
+            f"variants = dict(none={{}})\ngrid = [dict(da={{}}, cc='{other}'), "
+            "dict(short={'train_cfg.max_iters': 3}, long={'train_cfg.max_iters': 8})]",
+        )
+    )
+    assert list(study.variants) == ['none', 'da-short', 'da-long', 'cc-short', 'cc-long']
+    assert head_type(study, 'cc-long') == 'CCNetHead'
+    assert study.variants['cc-long'].settings['train_cfg']['max_iters'] == 8
+
+
+def test_the_written_config_says_the_same(tmp_path):
+    study = load_study(
+        write(tmp_path, f"variants = dict(none={{'model.backbone.plugins': {PLUGIN}}})")
+    )
+    (tmp_path / 'none.py').write_text(study.variants['none'].text)
+    read = Config.fromfile(tmp_path / 'none.py', import_custom_modules=False).to_dict()
+    assert read == study.variants['none'].settings
+
+
+def test_the_digest_follows_the_settings_alone(tmp_path):
+    def digests(text: str) -> dict[str, str]:
+        return {
+            name: each.digest for name, each in load_study(write(tmp_path, text)).variants.items()
+        }
+
+    before = digests('variants = dict(none={}, a={"train_cfg.max_iters": 5})')
+    same = digests('variants = dict(a={"train_cfg": dict(max_iters=5)}, none={}, b={})')
+    changed = digests('variants = dict(none={}, a={"train_cfg.max_iters": 6})')
+    assert before.items() <= same.items()
+    assert same['b'] == same['none']
+    assert changed['none'] == before['none'] and changed['a'] != before['a']
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('variants = dict(a=dict())', "baseline 'none' is none of its variants: a"),
+        ('variants = dict(none=dict())\nvariant = 3', "did you mean 'variants'"),
+        ('', 'has no variants'),
+        ("variants = dict(none='nowhere.py')", 'there is no config'),
+        ('variants = {"none": {}, "../x": {}}', 'names a folder'),
+        ('variants = dict(none=3)', 'dict of overrides or the path'),
+        ('variants = dict(none={"crop": 3})', "does not read 'crop'"),
+        ('variants = dict(none={"model.decode_head.type.x": 3})', 'cannot be merged'),
+        ('variants = dict(none={})\nseeds = [1, 1]', 'different whole numbers'),
+        ('variants = dict(none=1 / 0)', 'line 4'),
+    ],
+)
+def test_mistakes_are_told(tmp_path, text, words):
+    with pytest.raises(UserError, match=words):
+        load_study(write(tmp_path, text))
+
+
+def test_a_type_that_does_not_exist_is_told_with_its_variant(tmp_path):
+    study = load_study(
+        write(tmp_path, 'variants = dict(none={"model.decode_head.type": "DNAHead"})')
+    )
+    path = tmp_path / 'none.py'
+    path.write_text(study.variants['none'].text)
+    with pytest.raises(UserError, match="variant 'none' of study question: .*DNAHead"):
+        check_variants(study, {'none': path})
+
+
+def test_an_unknown_study_names_those_like_it():
+    assert load_study('toy_plugins').name == 'toy_plugins'
+    with pytest.raises(UserError, match='did you mean .*toy_plugins'):
+        load_study('toy_plugin')
+
+
+def test_overrides_are_flattened_to_dotted_keys():
+    nested = {'a': {'b.c': 1, 'd': {}}, 'e': [{'f': 2}]}
+    assert dict(flatten(nested)) == {'a.b.c': 1, 'a.d': {}, 'e': [{'f': 2}]}

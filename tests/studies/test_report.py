@@ -1,0 +1,183 @@
+"""The report of a study, over results as runs leave them."""
+
+import csv
+import json
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmattn.datasets.toy_scenes import CLASSES
+from mmattn.errors import UserError
+from mmattn.evaluation.report import areas_of_images, write_report
+from mmattn.studies import costs
+from mmattn.studies.ablation import _write_note, plan_runs, write_configs
+from mmattn.studies.costs import costs_of
+from mmattn.studies.plan import load_study
+from mmattn.studies.report import report
+from mmattn.studies.report_text import verdict
+from mmattn.studies.runs import DONE, FAILED, Run
+from mmattn.studies.statistics import Difference
+
+SEEDS = (0, 1, 2)
+
+
+def leave_results(run: Run, data: Path, gain: float) -> None:
+    """Write what the commands write for a finished run; ``gain`` is in points of IoU."""
+    rng = np.random.default_rng(run.seed)
+    images = sorted((data / 'toy/leftImg8bit/val/toyville').glob('*.png'))
+    union = np.full((len(images), len(CLASSES)), 1000)
+    intersection = rng.integers(300, 600, union.shape) + round(10 * gain)
+    areas = np.stack([intersection, union, union, union], axis=1)
+    of_classes = 100 * intersection.sum(0) / union.sum(0)
+    run.predictions.mkdir(parents=True)
+    metrics = {'aAcc': 50.0, 'mIoU': round(of_classes.mean(), 2)}
+    class_iou = {name: round(v, 2) for name, v in zip(CLASSES, of_classes, strict=True)}
+    (run.predictions / 'metrics.json').write_text(
+        json.dumps({'metrics': metrics, 'class_iou': class_iou})
+    )
+    rows = areas_of_images([str(image) for image in images], areas, CLASSES)
+    write_report(run.folder / 'evaluation', {'classes': [{'class': 'sky'}]}, CLASSES, None, rows)
+    for image in images:
+        labels = rng.integers(0, len(CLASSES), (128, 256), np.uint8)
+        Image.fromarray(labels).save(run.predictions / image.name)
+    scalars = run.work_dir / '20260101_000000/vis_data/scalars.json'
+    scalars.parent.mkdir(parents=True)
+    lines = [{'loss': 2 / step, 'step': step} for step in range(1, 5)]
+    lines += [{'mIoU': metrics['mIoU'], 'step': 4}]
+    scalars.write_text(''.join(f'{json.dumps(line)}\n' for line in lines))
+    checkpoint = run.work_dir / 'iter_4.pth'
+    checkpoint.write_bytes(b'weights')
+    checkpoint.with_suffix('.json').write_text(json.dumps({'versions': {'torch': '9.9'}}))
+    run.log.write_text('$ mmattn train\n')
+    run.note(state=DONE, checkpoint=str(checkpoint), train_seconds=60, test_seconds=5)
+
+
+@pytest.fixture
+def six_runs(write_study, toy_data, tmp_path):
+    """Study, folder and runs: two variants, three seeds."""
+    file, folder = write_study(seeds=SEEDS), tmp_path / 'work'
+    study = load_study(file)
+    write_configs(study, folder)
+    _write_note(folder, False, SEEDS)
+    runs = plan_runs(study, folder, SEEDS, amp=False)
+    for run in runs:
+        gain = {'none': 0, 'se': 4 + 0.2 * run.seed}[run.variant]
+        leave_results(run, toy_data, gain)
+    return file, folder, runs
+
+
+class _Sources(HTMLParser):
+    """Whatever a page would load."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag, attributes) -> None:
+        self.found += [value for key, value in attributes if key in ('src', 'srcset')]
+        assert tag not in ('link', 'script', 'iframe')
+
+
+def test_six_finished_runs_are_reported_within_twenty_seconds(six_runs):
+    file, folder, runs = six_runs
+    began = time.process_time()
+    page = report(file, work_dir=folder)
+    assert time.process_time() - began < 20
+
+    out = folder / 'report'
+    assert page == out / 'report.html'
+    text = (out / 'report.md').read_text()
+    assert 'se: better than none (+4.20 (+3.70 to +4.70) points of mIoU, 3 seeds).' in text
+    assert 'Runs: 6 of 6 done.' in text
+    assert '| hulls IoU |' in text
+    assert 'seeds for 0.5' in text and 'torch 9.9' in text
+    for name in re.findall(r'\]\((.+?)\)', text):
+        assert (out / name).is_file(), name
+    assert len(list(out.glob('gallery*.png'))) == 6
+
+    sources = _Sources()
+    sources.feed(page.read_text())
+    assert len(sources.found) == 10
+    assert all(source.startswith('data:image/png;base64,') for source in sources.found)
+
+    rows = list(csv.DictReader((out / 'results.csv').open()))
+    assert [(row['variant'], row['seed'], row['state']) for row in rows] == [
+        (run.variant, str(run.seed), DONE) for run in runs
+    ]
+    hulls = (float(rows[0]['IoU car']) + float(rows[0]['IoU boat'])) / 2
+    assert float(rows[0]['IoU hulls']) == pytest.approx(hulls)
+
+    numbers = json.loads((out / 'results.json').read_text())
+    se = numbers['variants']['se']
+    assert se['difference']['mean'] == pytest.approx(4.2)
+    assert se['difference']['shown'] and se['difference']['seeds'] == 3
+    assert se['interval_over_images'][0] < 4.3 and se['interval_over_images'][1] > 4.1
+    assert se['cost']['parameters'] > numbers['variants']['none']['cost']['parameters']
+    assert se['cost']['latency'] > 0 and se['cost']['activations'] > 0
+
+
+def test_what_is_not_there_is_said_not_invented(six_runs, monkeypatch):
+    """One seed of se, without areas of images; the second failed, the third is to do."""
+    file, folder, runs = six_runs
+    monkeypatch.setattr(costs, 'SECONDS', 0.1)
+    one, two, three = (run for run in runs if run.variant == 'se')
+    (one.folder / 'evaluation_images.csv').unlink()
+    two.note(state=FAILED, error='RuntimeError: boom | bang')
+    (three.folder / 'state.json').unlink()
+    report(file, work_dir=folder)
+    text = (folder / 'report/report.md').read_text()
+    assert 'One seed shows no difference' in text
+    assert 'Failed: se seed 1. Not finished: se seed 2.' in text
+    (row,) = (line for line in text.splitlines() if line.startswith('| se |') and ' MB ' in line)
+    assert '(one seed, no interval) | not measured | not measured |' in row
+    assert 'Images with the largest difference\n\nNot measured' in text
+    assert 'RuntimeError: boom \\| bang' in text
+    assert not list((folder / 'report').glob('gallery*.png'))
+
+
+def test_a_cost_is_measured_once(six_runs, monkeypatch):
+    file, folder, runs = six_runs
+    study, configs = load_study(file), {run.variant: run.config for run in runs}
+    monkeypatch.setattr(costs, 'SECONDS', 0.1)
+    costs_of(study, configs)
+    path = folder / 'se/cost.json'
+    known = json.loads(path.read_text())
+    path.write_text(json.dumps(known | {'latency': 12345.6}))
+    assert costs_of(study, configs)['se'].latency == 12345.6
+    path.write_text(json.dumps(known | {'latency': 12345.6, 'machine': 'another'}))
+    assert costs_of(study, configs)['se'].latency != 12345.6
+
+
+def test_without_a_finished_run_there_is_no_report(write_study, tmp_path):
+    file = write_study()
+    with pytest.raises(UserError, match='mmattn ablate'):
+        report(file, work_dir=tmp_path / 'work')
+    _write_note(tmp_path / 'work', False, [0])
+    with pytest.raises(UserError, match='no run of study tiny is finished'):
+        report(file, work_dir=tmp_path / 'work')
+
+
+def test_a_class_group_of_unknown_classes_is_told(six_runs):
+    file, folder, _ = six_runs
+    file.write_text(file.read_text().replace("['car', 'boat']", "['car', 'ship']"))
+    with pytest.raises(UserError, match="names 'ship'; the classes are sky, building"):
+        report(file, work_dir=folder)
+
+
+@pytest.mark.parametrize(
+    ('difference', 'words'),
+    [
+        (Difference(1.0, 0.1, 0.5, 1.5, 3), 'a: better than b (+1.00 (+0.50 to +1.50) points'),
+        (Difference(-1.0, 0.1, -1.5, -0.5, 3), 'a: worse than b (-1.00'),
+        (Difference(1.0, 2.0, -1.0, 3.0, 3), 'a: no difference shown to b (+1.00 (-1.00 to +3.00)'),
+        (Difference(9.0, None, None, None, 1), 'One seed shows no difference'),
+        (None, 'a: not measured'),
+    ],
+)
+def test_the_words_follow_from_the_numbers(difference, words):
+    assert words in verdict('a', 'b', difference)

@@ -1,0 +1,158 @@
+"""What a run of a study says of itself, and what a start does with what it finds."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mmattn.engine.lock import start_of
+from mmattn.errors import UserError
+from mmattn.studies.ablation import _move_aside, _take_over, _write_note, plan_runs
+from mmattn.studies.launchers import LocalLauncher, SlurmLauncher, thread_variables
+from mmattn.studies.plan import Study, Variant
+from mmattn.studies.runs import DONE, FAILED, RUNNING, TO_DO, end_what_is_left, last_error
+
+STUDY = Study(
+    'study', 'Why?', 'none', {name: Variant(name, {'x': name}) for name in ('none', 'se')}
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    return plan_runs(STUDY, tmp_path, [0], amp=False)[0]
+
+
+def test_all_variants_of_a_seed_come_before_the_next_seed(tmp_path):
+    runs = plan_runs(STUDY, tmp_path, [0, 3], amp=False)
+    assert [run.name for run in runs] == ['none seed 0', 'se seed 0', 'none seed 3', 'se seed 3']
+    assert len({run.folder for run in runs}) == 4
+
+
+def test_a_state_of_other_settings_does_not_count(run, tmp_path):
+    assert run.state() == {'state': TO_DO}
+    run.note(state=DONE)
+    run.note(step='test')
+    assert run.state() == {'state': DONE, 'step': 'test', 'digest': run.digest}
+    with_amp = plan_runs(STUDY, tmp_path, [0], amp=True)[0]
+    assert with_amp.state() == {'state': TO_DO}
+
+
+def test_results_of_other_settings_are_moved_aside_not_lost(run, tmp_path):
+    changed = Study('study', 'Why?', 'none', {'none': Variant('none', {'x': 2})})
+    (new,) = plan_runs(changed, tmp_path, [0], amp=False)
+    for number in (1, 2):
+        run.note(state=DONE)
+        (run.folder / 'result').write_text(str(number))
+        _move_aside(new)
+        assert not run.folder.exists()
+    kept = sorted((tmp_path / 'none/replaced').glob('*/result'))
+    assert [file.read_text() for file in kept] == ['1', '2']
+    new.note(state=DONE)
+    _move_aside(new)
+    assert new.state()['state'] == DONE
+
+
+def test_an_earlier_start_is_gone_on_with_only_when_asked(tmp_path):
+    _take_over(tmp_path, resume=False, amp=False)
+    _write_note(tmp_path, False, [1, 0])
+    _write_note(tmp_path, False, [2])
+    assert '[0, 1, 2]' in (tmp_path / 'study.json').read_text()
+    with pytest.raises(UserError, match='--resume'):
+        _take_over(tmp_path, resume=False, amp=False)
+    _take_over(tmp_path, resume=True, amp=False)
+    with pytest.raises(UserError, match='begun without --amp'):
+        _take_over(tmp_path, resume=True, amp=True)
+
+
+@pytest.mark.parametrize(
+    ('output', 'code', 'line'),
+    [
+        ('loading\nerror: no such file\n', 2, 'error: no such file'),
+        ('Traceback:\n  x\nRuntimeError: boom\nhint: look there\n', 1, 'RuntimeError: boom'),
+        ('torch.OutOfMemoryError: 3 GiB\n', 1, 'torch.OutOfMemoryError: 3 GiB'),
+        ('Iter(train) [1/6]\n', -9, 'killed by SIGKILL'),
+        ('', 1, 'exit code 1'),
+    ],
+)
+def test_the_error_is_one_line(output, code, line):
+    assert last_error(output, code) == line
+
+
+def test_threads_are_divided_and_what_the_user_set_stays():
+    assert thread_variables({}, 16, 3) == {'OMP_NUM_THREADS': '5', 'OMP_WAIT_POLICY': 'passive'}
+    assert thread_variables({}, 2, 8)['OMP_NUM_THREADS'] == '1'
+    assert 'OMP_NUM_THREADS' not in thread_variables({'OMP_NUM_THREADS': '7'}, 16, 2)
+
+
+def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
+    """However the parent ends; a run that is still there at the next start would be in its way."""
+    code = (
+        'import os, subprocess, sys, time\n'
+        "os.environ['MMATTN_STUDY_PROCESS'] = str(os.getpid())\n"
+        'child = "import os, time; from mmattn.studies.child import *; '
+        'end_with_parent(int(os.environ[PARENT])); print(os.getpid(), flush=True)\\n'
+        'time.sleep(60)"\n'
+        'subprocess.run([sys.executable, "-c", child], start_new_session=True)\n'
+    )
+    parent = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, text=True)
+    child = int(parent.stdout.readline())
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 10
+    while is_alive(child):
+        assert time.monotonic() < deadline, 'the child lives on'
+        time.sleep(0.01)
+
+
+def test_a_process_that_outlived_its_parent_is_ended(run):
+    """As it can outside Linux."""
+    child = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)'])
+    note = dict(state=RUNNING, host=socket.gethostname(), pid=child.pid)
+    run.note(**note, started='another process of that number')
+    end_what_is_left(run)
+    assert child.poll() is None
+    run.note(**note, started=start_of(child.pid))
+    # Its parent is this test, so that it stays a zombie until it is waited for.
+    signal.signal(signal.SIGCHLD, lambda *_: child.poll())
+    try:
+        end_what_is_left(run)
+    finally:
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    assert child.wait(10) == -signal.SIGTERM
+
+
+def test_what_fails_before_its_process_starts_is_marked(run):
+    """Here the place of its folder is taken; it might be a full disk."""
+    run.folder.parent.mkdir()
+    run.folder.mkdir()
+    (run.folder / 'log.txt').mkdir()
+    launcher = LocalLauncher(1)
+    launcher.start(run)
+    while not launcher.is_over(run):
+        time.sleep(0.01)
+    launcher.stop()
+    assert run.state()['state'] == FAILED
+    assert 'IsADirectoryError' in run.state()['error']
+
+
+def test_slurm_without_submitit_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, 'submitit', None)
+    with pytest.raises(UserError, match='needs submitit, which is not installed'):
+        SlurmLauncher(tmp_path, {})
+
+
+def test_no_jobs_at_a_time_are_refused():
+    with pytest.raises(UserError, match='--jobs must be at least 1'):
+        LocalLauncher(0)
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
