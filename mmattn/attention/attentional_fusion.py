@@ -1,8 +1,12 @@
 """Attentional feature fusion (AFF, https://arxiv.org/abs/2009.14082)."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, reduced_channels
+
+_CONTEXTS = ('local', 'global')
 
 
 class MSCAM(nn.Module):
@@ -19,9 +23,11 @@ class MSCAM(nn.Module):
         reduction: Divides the channels inside both bottlenecks.
         norm_cfg: Normalisation after each convolution.
         act_cfg: Activation inside the bottlenecks.
+        contexts: What each of the two bottlenecks sees, 'local' or 'global': two of one kind are
+            the "Local + Local" and "Global + Global" that the paper compares with.
 
     Raises:
-        ValueError: A reduction out of range.
+        ValueError: A reduction out of range, other contexts.
     """
 
     def __init__(
@@ -30,8 +36,12 @@ class MSCAM(nn.Module):
         reduction: int = 4,
         norm_cfg: LayerCfg = BN,
         act_cfg: LayerCfg = RELU,
+        contexts: Sequence[str] = _CONTEXTS,
     ) -> None:
         super().__init__()
+        if isinstance(contexts, str) or len(contexts) != 2 or set(contexts) - {*_CONTEXTS}:
+            raise ValueError(f'contexts must be two of {_CONTEXTS}, got {contexts!r}')
+        self.contexts = tuple(contexts)
         channels = reduced_channels(in_channels, reduction)
         self.local_branch, self.global_branch = (
             nn.Sequential(
@@ -46,9 +56,10 @@ class MSCAM(nn.Module):
         return x * self.weights(x)
 
     def weights(self, x: Tensor) -> Tensor:
-        """M(x): (B, C, H, W) -> (B, C, H, W) in (0, 1)."""
+        """M(x): (B, C, H, W) -> (B, C, H, W), or (B, C, 1, 1) of global contexts, in (0, 1)."""
         image = x.mean(dim=(2, 3), keepdim=True)
-        return (self.local_branch(x) + self.global_branch(image)).sigmoid()
+        first, second = (x if context == 'local' else image for context in self.contexts)
+        return (self.local_branch(first) + self.global_branch(second)).sigmoid()
 
 
 class AFF(nn.Module):
@@ -67,9 +78,10 @@ class AFF(nn.Module):
             suits pretrained networks.
         norm_cfg: As in `MSCAM`.
         act_cfg: As in `MSCAM`.
+        contexts: As in `MSCAM`.
 
     Raises:
-        ValueError: A reduction out of range.
+        ValueError: A reduction out of range, other contexts.
     """
 
     def __init__(
@@ -79,10 +91,11 @@ class AFF(nn.Module):
         gain: float = 1.0,
         norm_cfg: LayerCfg = BN,
         act_cfg: LayerCfg = RELU,
+        contexts: Sequence[str] = _CONTEXTS,
     ) -> None:
         super().__init__()
         self.gain = gain
-        self.attention = MSCAM(in_channels, reduction, norm_cfg, act_cfg)
+        self.attention = MSCAM(in_channels, reduction, norm_cfg, act_cfg, contexts)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         """(B, C, H, W) twice, or one of them (B, C, 1, 1) -> (B, C, H, W)."""

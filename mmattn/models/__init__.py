@@ -4,7 +4,7 @@ from mmattn.compat import import_mmseg
 
 import_mmseg()
 
-from mmattn.models.backbones import AttnResNet, AttnResNetV1c, AttnResNetV1d  # noqa: E402
+from mmattn.models.backbones import AttnResNet, AttnResNetV1c, AttnResNetV1d, AttnResNeXt  # noqa: E402
 from mmattn.models.decode_heads import (  # noqa: E402
     ANLHead,
     AttentionHead,
@@ -14,21 +14,32 @@ from mmattn.models.decode_heads import (  # noqa: E402
     GCNetHead,
     OCRNetHead,
 )
+from mmattn.models.fusions import (  # noqa: E402
+    AddFusion,
+    ConcatFusion,
+    InceptionConv,
+    SelectiveFusion,
+)
 from mmattn.models.mechanisms import MECHANISMS  # noqa: E402
 from mmattn.models.necks import AFFFPN, AttentionNeck  # noqa: E402
 
 __all__ = [
     'AFFFPN',
     'ANLHead',
+    'AddFusion',
     'AttentionHead',
     'AttentionNeck',
+    'AttnResNeXt',
     'AttnResNet',
     'AttnResNetV1c',
     'AttnResNetV1d',
     'CCNetHead',
+    'ConcatFusion',
     'DANetHead',
     'FLAHead',
     'GCNetHead',
+    'InceptionConv',
     'MECHANISMS',
     'OCRNetHead',
+    'SelectiveFusion',
 ]

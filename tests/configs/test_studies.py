@@ -3,6 +3,7 @@
 import ast
 import json
 import re
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 
 from .studies import STUDIES, merged, variants
-from .test_configs import build, settings_of_a_run
+from .test_configs import build, heads_of, settings_of_a_run
 
 KEYS = {'question', 'base', 'baseline', 'variants', 'grid', 'class_groups', 'data', 'options'}
 CPU_RECIPES = ('camvid-180x240', 'toy-128x256')
@@ -99,18 +100,33 @@ def test_baseline_and_last_variant_build(path):
             build(configs(path)[name])
 
 
+def shrink(config: Config) -> Config:
+    """The same with half the channels in backbone and neck."""
+    config = deepcopy(config)
+    model = config.model
+    model.backbone.update(base_channels=32, stem_channels=32)
+    readers = heads_of(model)
+    if 'neck' in model:
+        readers = [model.neck]
+    for reader in readers:
+        channels = reader.in_channels
+        one = isinstance(channels, int)
+        reader.in_channels = channels // 2 if one else [number // 2 for number in channels]
+    return config
+
+
 @pytest.mark.slow
 @each_variant
 def test_trains_three_iterations(path, name):
-    config = configs(path)[name]
+    config = shrink(configs(path)[name])
     torch.manual_seed(0)
     model = build(config).train()
     num_classes = len(DATASETS.get(config.train_dataloader.dataset.type).METAINFO['classes'])
     optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3))
     before = {key: value.clone() for key, value in model.named_parameters()}
     for _ in range(3):
-        images = torch.randn(2, 3, 64, 96)
-        labels = torch.randint(0, num_classes, (2, 1, 64, 96))
+        images = torch.randn(2, 3, 33, 49)
+        labels = torch.randint(0, num_classes, (2, 1, 33, 49))
         samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
         loss, _ = model.parse_losses(model.loss(images, samples))
         optimizer.update_params(loss)
