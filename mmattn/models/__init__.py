@@ -12,6 +12,7 @@ from mmattn.models.decode_heads import (  # noqa: E402
     DANetHead,
     FLAHead,
     GCNetHead,
+    GroundTruthOCRHead,
     OCRNetHead,
 )
 from mmattn.models.fusions import (  # noqa: E402
@@ -20,8 +21,10 @@ from mmattn.models.fusions import (  # noqa: E402
     InceptionConv,
     SelectiveFusion,
 )
+from mmattn.models.losses import CategoryConsistentLoss  # noqa: E402
 from mmattn.models.mechanisms import MECHANISMS  # noqa: E402
 from mmattn.models.necks import AFFFPN, AttentionNeck  # noqa: E402
+from mmattn.models.segmentors import GroundTruthCascade  # noqa: E402
 
 __all__ = [
     'AFFFPN',
@@ -34,10 +37,13 @@ __all__ = [
     'AttnResNetV1c',
     'AttnResNetV1d',
     'CCNetHead',
+    'CategoryConsistentLoss',
     'ConcatFusion',
     'DANetHead',
     'FLAHead',
     'GCNetHead',
+    'GroundTruthCascade',
+    'GroundTruthOCRHead',
     'InceptionConv',
     'MECHANISMS',
     'OCRNetHead',
