@@ -1,9 +1,13 @@
 """Attentional feature fusion (AFF, https://arxiv.org/abs/2009.14082)."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 
 from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, reduced_channels
 from mmattn.attention.weighing import Blend, Gate, Weigh, compute
+
+_CONTEXTS = ('local', 'global')
 
 
 class MSCAM(nn.Module):
@@ -20,9 +24,11 @@ class MSCAM(nn.Module):
         reduction: Divides the channels inside both bottlenecks.
         norm_cfg: Normalisation after each convolution.
         act_cfg: Activation inside the bottlenecks.
+        contexts: What each of the two bottlenecks sees, 'local' or 'global': two of one kind are
+            the "Local + Local" and "Global + Global" that the paper compares with.
 
     Raises:
-        ValueError: A reduction out of range.
+        ValueError: A reduction out of range, other contexts.
     """
 
     def __init__(
@@ -31,8 +37,12 @@ class MSCAM(nn.Module):
         reduction: int = 4,
         norm_cfg: LayerCfg = BN,
         act_cfg: LayerCfg = RELU,
+        contexts: Sequence[str] = _CONTEXTS,
     ) -> None:
         super().__init__()
+        if isinstance(contexts, str) or len(contexts) != 2 or set(contexts) - {*_CONTEXTS}:
+            raise ValueError(f'contexts must be two of {_CONTEXTS}, got {contexts!r}')
+        self.contexts = tuple(contexts)
         channels = reduced_channels(in_channels, reduction)
         self.local_branch, self.global_branch = (
             nn.Sequential(
@@ -47,9 +57,10 @@ class MSCAM(nn.Module):
         return weigh(Gate('values', self.weights(x), x))
 
     def weights(self, x: Tensor) -> Tensor:
-        """M(x): (B, C, H, W) -> (B, C, H, W) in (0, 1)."""
+        """M(x): (B, C, H, W) -> (B, C, H, W), or (B, C, 1, 1) of global contexts, in (0, 1)."""
         image = x.mean(dim=(2, 3), keepdim=True)
-        return (self.local_branch(x) + self.global_branch(image)).sigmoid()
+        first, second = (x if context == 'local' else image for context in self.contexts)
+        return (self.local_branch(first) + self.global_branch(second)).sigmoid()
 
 
 class AFF(nn.Module):
@@ -68,9 +79,10 @@ class AFF(nn.Module):
             suits pretrained networks.
         norm_cfg: As in `MSCAM`.
         act_cfg: As in `MSCAM`.
+        contexts: As in `MSCAM`.
 
     Raises:
-        ValueError: A reduction out of range.
+        ValueError: A reduction out of range, other contexts.
     """
 
     def __init__(
@@ -80,10 +92,11 @@ class AFF(nn.Module):
         gain: float = 1.0,
         norm_cfg: LayerCfg = BN,
         act_cfg: LayerCfg = RELU,
+        contexts: Sequence[str] = _CONTEXTS,
     ) -> None:
         super().__init__()
         self.gain = gain
-        self.attention = MSCAM(in_channels, reduction, norm_cfg, act_cfg)
+        self.attention = MSCAM(in_channels, reduction, norm_cfg, act_cfg, contexts)
 
     def forward(self, x: Tensor, y: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) twice, or one of them (B, C, 1, 1) -> (B, C, H, W)."""

@@ -90,6 +90,8 @@ MODULES = dict(
     [
         row(AFF, 16, maps=(16, 16)),
         row(AFF, 16, gain=2.0, maps=(16, 16)),
+        row(AFF, 16, contexts=('global', 'global'), maps=(16, 16)),
+        row(AFF, 16, contexts=('local', 'local'), maps=(16, 16)),
         row(AFNB, 8, 16, 4, 12, maps=(8, 16), out_channels=12),
         row(
             AFNB, 8, 16, 4, 12, query_scales=(1, 2), maps=(8, 16), out_channels=12, smallest=(2, 2)
@@ -101,6 +103,10 @@ MODULES = dict(
         row(BAM, 16, reduction=4, fusion='product'),
         row(CBAM, 16, reduction=4),
         row(CBAM, 16, reduction=4, norm_cfg=None),
+        row(CBAM, 16, reduction=4, order='spatial_first', pooling='avg'),
+        row(CBAM, 16, reduction=4, order='parallel', pooling='max'),
+        row(CBAM, 16, reduction=4, order='channel'),
+        row(CBAM, 16, order='spatial'),
         row(CIAU, 16, identity=True),
         row(CSE, 16),
         row(ChannelAttention, 16, identity=True),
@@ -130,6 +136,7 @@ MODULES = dict(
         row(InterlacedSparse, 16),
         row(InterlacedSparse, 16, down_factor=(2, 3)),
         row(MSCAM, 16),
+        row(MSCAM, 16, contexts=('local', 'local')),
         row(MultiHeadSelfAttention, 16),
         row(MultiHeadSelfAttention, 16, num_heads=2, relative_position=3),
         row(NonLocal, 16, identity=True),
@@ -151,6 +158,7 @@ MODULES = dict(
         row(SE, 16, reduction=4),
         row(SE, 16, reduction=4, bias=True),
         row(SGE, 16, groups=4),
+        row(SGE, 16, groups=4, normalise=False, initial_bias=0.0, level=3),
         row(SIAU, 16, identity=True),
         row(SKConv, 16, groups=4),
         row(SPA, 16, channels=8),

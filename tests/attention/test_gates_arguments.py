@@ -4,9 +4,11 @@ import pytest
 import torch
 
 from mmattn.attention import (
+    AFF,
     BAM,
     CBAM,
     GAM,
+    MSCAM,
     SCSE,
     SGE,
     CoordinateAttention,
@@ -21,6 +23,10 @@ from mmattn.attention import (
     [
         (lambda: CBAM(8, reduction=16), 'reduction must be between 1 and in_channels=8, got 16'),
         (lambda: CBAM(64, kernel_size=4), 'kernel_size must be odd and positive, got 4'),
+        (lambda: CBAM(64, order='channels'), "order must be one of .*'channel_first'.*'channels'"),
+        (lambda: CBAM(64, pooling='mean'), "pooling must be one of .*'avg', 'max'.* got 'mean'"),
+        (lambda: MSCAM(64, contexts='local'), "two of .*'local', 'global'.* got 'local'"),
+        (lambda: AFF(64, contexts=('local', 'globe')), "two of .*got .*'globe'"),
         (lambda: BAM(64, fusion='max'), "fusion must be one of .*'sum', 'product'.* got 'max'"),
         (lambda: BAM(64, dilation=0), 'dilation must be at least 1, got 0'),
         (lambda: BAM(64, spatial_layers=0), 'spatial_layers must be at least 1, got 0'),

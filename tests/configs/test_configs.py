@@ -35,7 +35,7 @@ LEAVES = sorted(set(CONFIGS.rglob('*.py')) - set(BASES) - STUDIES)
 RECIPES = [path for path in BASES if path.parent.name == 'recipes']
 NAME = re.compile(
     r'(?P<method>mmseg-danet|[a-z]+)(-(?P<part>[a-z0-9-]+))?'
-    r'_(?P<backbone>r18-d8|r50-d8|r101-d8|hr18|hr48)_\d+xb(?P<batch>\d+)'
+    r'_(?P<backbone>r18-d8|r50-d8|r101-d8|r18|r50|hr18|hr48)_\d+xb(?P<batch>\d+)'
     r'-(?P<length>\d+)(?P<unit>k|it)_[a-z0-9]+-(?P<height>\d+)x(?P<width>\d+)'
 )
 # What a run reads at the top level of a config; all else is a variable of the files.
@@ -53,6 +53,7 @@ HEADS = {
     'ocrnet': 'OCRNetHead',
     'fla': 'FLAHead',
     'fcn': 'FCNHead',
+    'fpn': 'FPNHead',
     'attention': 'AttentionHead',
     'mmseg-danet': 'DAHead',
 }
@@ -96,6 +97,7 @@ def mechanisms_in(model: dict) -> set[str]:
     """The mechanisms in backbone and heads, named as in the names of configs."""
     plugins = [plugin.cfg for plugin in model.backbone.get('plugins', [])]
     parts = [model.backbone.get('fusion'), model.backbone.get('conv2')]
+    parts.append(model.get('neck', {}).get('fusion'))
     parts += [head.get('attention') for head in heads_of(model)]
     types = [part.type for part in plugins + parts if part]
     return {MECHANISMS[name].abbreviation.replace('_', '-') for name in types}
@@ -163,7 +165,7 @@ def check_name(path: Path, config: Config) -> None:
         assert mechanisms_in(config.model) == {name['part']} - {None}
     backbone = config.model.backbone
     assert name['backbone'] == (
-        f'r{backbone.depth}-d8'
+        f'r{backbone.depth}' + ('-d8' if max(backbone.dilations) > 1 else '')
         if backbone.type in ('ResNetV1c', 'AttnResNetV1c')
         else f'hr{backbone.extra.stage2.num_channels[0]}'
     )

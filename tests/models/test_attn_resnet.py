@@ -333,3 +333,33 @@ def test_it_builds_in_any_default_scope():
 def test_wrong_arguments_are_named(options, words):
     with pytest.raises(UserError, match=words):
         build(**options)
+
+
+GROUPED = dict(
+    groups=4,
+    base_width=16,
+    num_stages=2,
+    strides=(1, 2),
+    dilations=(1, 1),
+    out_indices=(0, 1),
+)
+
+
+def test_resnext_without_plugins_is_that_of_mmseg():
+    theirs = randomise(build('ResNeXt', 50, **GROUPED))
+    ours = build('AttnResNeXt', 50, **GROUPED)
+    ours.load_state_dict(theirs.state_dict(), strict=True)
+    torch.testing.assert_close(training_step(ours), training_step(theirs), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('position', POSITIONS[50])
+def test_resnext_gives_plugins_the_width_of_their_place(position):
+    plugins = [dict(cfg=SE, position=position)]
+    network = build('AttnResNeXt', 50, plugins=plugins, fusion=dict(type='AFF'), **GROUPED)
+    block = network.layer2[0]
+    width, out_channels = 2 * 4 * 16, 4 * 2 * 8  # of the groups, and of the block as a ResNet's
+    at_the_end = position in ('after_conv3', 'after_add')
+    assert block.se.excite[0].in_channels == (out_channels if at_the_end else width)
+    assert block.fusion.attention.local_branch[0].conv.in_channels == out_channels
+    training_step(network)
+    assert all(parameter.grad.isfinite().all() for parameter in network.parameters())

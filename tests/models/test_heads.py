@@ -255,3 +255,50 @@ def test_auxiliary_outputs_of_fla_are_as_wide_as_the_authors():
 def test_wrong_number_of_stages_is_named(name, words):
     with pytest.raises(ValueError, match=words):
         build(name, in_channels=(8,), in_index=(0,))
+
+
+CAM, PAM = dict(type='ChannelAttention'), dict(type='PositionAttention', channels=4)
+
+
+def test_fla_head_takes_other_mechanisms_in_its_block():
+    feats = arguments('FLAHead')[0]
+    heads = {
+        name: build('FLAHead', **options)
+        for name, options in dict(
+            none=dict(attention=[]),
+            series=dict(attention=[CAM, PAM]),
+            parallel=dict(attention=[CAM, PAM], parallel=True),
+        ).items()
+    }
+    x = heads['none'].reduce(feats[-1])
+    with torch.no_grad():
+        for name, head in heads.items():
+            head.load_state_dict(heads['none'].state_dict(), strict=False)
+            block, conv = head.attention
+            if name == 'none':
+                expected = conv(x)
+            elif name == 'series':
+                expected = conv(block[1](block[0](x)))
+            else:
+                expected = conv(block[0](x) + block[1](x))
+            torch.testing.assert_close(head.attention(x), expected)
+    outputs = [head(feats) for head in heads.values()]
+    assert all(output.shape == (2, 5, 18, 26) for output in outputs)
+    assert (outputs[1] - outputs[2]).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(('block', 'part'), [('AFNB', 'fusion.'), ('APNB', 'context.')])
+def test_anl_head_with_one_block_has_the_parameters_of_that_one(block, part):
+    others = {'fusion.', 'context.'} - {part}
+    head, both = build('ANLHead', blocks=[block]), build('ANLHead')
+    assert set(head.state_dict()) == {
+        key for key in both.state_dict() if not key.startswith(tuple(others))
+    }
+    with torch.no_grad():
+        assert head(arguments('ANLHead')[0]).shape == (2, 5, 9, 13)
+
+
+@pytest.mark.parametrize('blocks', [[], 'AFNB', ['NB']])
+def test_anl_head_names_unknown_blocks(blocks):
+    with pytest.raises(ValueError, match="blocks must be one or both of .*'AFNB', 'APNB'"):
+        build('ANLHead', blocks=blocks)

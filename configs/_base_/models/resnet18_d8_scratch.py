@@ -8,3 +8,4 @@ model = dict(
     auxiliary_head=dict(_base_.resnet18.auxiliary_head, norm_cfg=norm_cfg),
 )
 in_blocks = dict(_base_.in_blocks, position='after_conv2')
+fpn = dict(_base_.fpn, neck=dict(_base_.fpn.neck, in_channels=[64, 128, 256, 512]))

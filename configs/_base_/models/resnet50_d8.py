@@ -25,6 +25,19 @@ resnet18 = dict(
     decode_head=dict(in_channels=512, channels=128),
     auxiliary_head=dict(in_channels=256, channels=64),
 )
+# A feature pyramid on the undilated network: `model = _base_.fpn`.
+fpn = dict(
+    backbone=dict(dilations=(1, 1, 1, 1), strides=(1, 2, 2, 2)),
+    neck=dict(type='FPN', in_channels=[256, 512, 1024, 2048], out_channels=256, num_outs=4),
+    decode_head=dict(
+        type='FPNHead',
+        in_channels=(256, 256, 256, 256),
+        in_index=(0, 1, 2, 3),
+        feature_strides=(4, 8, 16, 32),
+        channels=128,
+    ),
+    auxiliary_head=None,
+)
 # Places of plugins: `plugins=[dict(_base_.in_blocks, cfg=dict(type='SE'))]` of an AttnResNetV1c.
 # In blocks they stand after the last convolution, which in ResNet-18 is the second.
 in_blocks = dict(position='after_conv3', stages=(False, True, True, True))

@@ -1,5 +1,10 @@
 """Backbones that take attention mechanisms at more places than mmseg's do."""
 
-from mmattn.models.backbones.attn_resnet import AttnResNet, AttnResNetV1c, AttnResNetV1d
+from mmattn.models.backbones.attn_resnet import (
+    AttnResNet,
+    AttnResNetV1c,
+    AttnResNetV1d,
+    AttnResNeXt,
+)
 
-__all__ = ['AttnResNet', 'AttnResNetV1c', 'AttnResNetV1d']
+__all__ = ['AttnResNet', 'AttnResNetV1c', 'AttnResNetV1d', 'AttnResNeXt']

@@ -5,6 +5,7 @@ from functools import partial
 
 from mmengine.model import BaseModule
 from mmseg.models.backbones.resnet import BasicBlock, Bottleneck
+from mmseg.models.backbones.resnext import Bottleneck as ResNeXtBottleneck
 from mmseg.models.utils import ResLayer
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
@@ -73,7 +74,8 @@ class AttnBlock(Host):
         **kwargs,
     ) -> None:
         super().__init__(norm_cfg=norm_cfg, **kwargs)
-        planes, out_channels = self.conv1.out_channels, self.conv1.out_channels * self.expansion
+        width = self.conv1.out_channels
+        out_channels = getattr(self, f'conv{self.num_convs}').out_channels
         if fusion is None:
             self.fusion = None
         else:
@@ -84,7 +86,7 @@ class AttnBlock(Host):
         for plugin in plugins:
             position = plugin['position']
             at_the_end = position in (f'after_conv{self.num_convs}', AFTER_ADD)
-            channels = out_channels if at_the_end else planes
+            channels = out_channels if at_the_end else width
             name = self.hold('plugins', plugin['cfg'], norm_cfg, in_channels=channels)
             self._names.setdefault(position, []).append(name)
 
@@ -136,6 +138,10 @@ class AttnBasicBlock(AttnBlock, BasicBlock):
 
 
 class AttnBottleneck(AttnBlock, Bottleneck):
+    num_convs = 3
+
+
+class AttnResNeXtBottleneck(AttnBlock, ResNeXtBottleneck):
     num_convs = 3
 
 

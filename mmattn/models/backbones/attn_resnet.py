@@ -2,17 +2,28 @@
 
 from collections.abc import Sequence
 
-from mmseg.models.backbones import ResNet, ResNetV1c, ResNetV1d
+from mmseg.models.backbones import ResNet, ResNetV1c, ResNetV1d, ResNeXt
 from mmseg.models.backbones.resnet import BasicBlock, Bottleneck
+from mmseg.models.backbones.resnext import Bottleneck as ResNeXtBottleneck
 from mmseg.registry import MODELS
 from torch import nn
 
 from mmattn.errors import UserError
-from mmattn.models.backbones.attn_blocks import AFTER_ADD, AttnBasicBlock, AttnBottleneck, AttnStage
+from mmattn.models.backbones.attn_blocks import (
+    AFTER_ADD,
+    AttnBasicBlock,
+    AttnBottleneck,
+    AttnResNeXtBottleneck,
+    AttnStage,
+)
 
 _AFTER_STAGE = 'after_stage'
 _PLUGIN_KEYS = {'cfg', 'position', 'stages'}
-_BLOCKS = {BasicBlock: AttnBasicBlock, Bottleneck: AttnBottleneck}
+_BLOCKS = {
+    BasicBlock: AttnBasicBlock,
+    Bottleneck: AttnBottleneck,
+    ResNeXtBottleneck: AttnResNeXtBottleneck,
+}
 
 
 @MODELS.register_module()
@@ -84,6 +95,29 @@ class AttnResNetV1c(AttnResNet, ResNetV1c):
 @MODELS.register_module()
 class AttnResNetV1d(AttnResNet, ResNetV1d):
     """`AttnResNetV1c` whose shortcuts pool instead of striding."""
+
+
+@MODELS.register_module()
+class AttnResNeXt(AttnResNet, ResNeXt):
+    """mmseg's ResNeXt with the places of `AttnResNet`.
+
+    Mechanisms after the first two convolutions see the width of the groups, which is not that of a
+    ResNet's block.
+
+    Args:
+        groups: Of the 3x3 convolutions, 32 in ResNeXt-50 (32x4d).
+        base_width: Channels of a group in the first stage.
+        **kwargs: Arguments of `AttnResNet`; depth 50, 101 or 152.
+    """
+
+    def make_res_layer(self, **kwargs) -> AttnStage:
+        """As of `AttnResNet`, of grouped blocks."""
+        return super().make_res_layer(
+            groups=self.groups,
+            base_width=self.base_width,
+            base_channels=self.base_channels,
+            **kwargs,
+        )
 
 
 def _check_plugin(plugin: dict, num_convs: int, num_stages: int) -> None:

@@ -6,6 +6,7 @@ from mmattn.models.decode_heads.ccnet_head import CCNetHead
 from mmattn.models.decode_heads.danet_head import DANetHead
 from mmattn.models.decode_heads.fla_head import FLAHead
 from mmattn.models.decode_heads.gcnet_head import GCNetHead
+from mmattn.models.decode_heads.ground_truth_ocr_head import GroundTruthOCRHead
 from mmattn.models.decode_heads.ocrnet_head import OCRNetHead
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     'DANetHead',
     'FLAHead',
     'GCNetHead',
+    'GroundTruthOCRHead',
     'OCRNetHead',
 ]

@@ -23,7 +23,11 @@ class ContextFCNHead(FCNHead):
 
     def _forward_feature(self, inputs: list[Tensor]) -> Tensor:
         x = self._transform_inputs(inputs)
-        feats = self.convs[1](self.context(self.convs[0](x)))
+        return self._after_context(x, self.context(self.convs[0](x)))
+
+    def _after_context(self, x: Tensor, context: Tensor) -> Tensor:
+        """The head's input and its context, (B, channels, H, W) -> (B, channels, H, W)."""
+        feats = self.convs[1](context)
         if self.concat_input:
             feats = self.conv_cat(torch.cat([x, feats], dim=1))
         return feats

@@ -1,5 +1,7 @@
 """Fully attentional network (FLANet, https://arxiv.org/abs/2112.04108)."""
 
+from collections.abc import Sequence
+
 import torch
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import MODELS
@@ -9,6 +11,7 @@ from torch.nn import functional as F
 
 from mmattn.attention import FullyAttentional
 from mmattn.models.decode_heads.layers import conv3x3, drop
+from mmattn.models.mechanisms import build_mechanism
 
 
 @MODELS.register_module()
@@ -25,14 +28,27 @@ class FLAHead(BaseDecodeHead):
             an auxiliary head, after PSPNet (https://arxiv.org/abs/1612.01105).
         aux_channels: Hidden channels of each auxiliary output, 64 in the authors' network
             (``FLANetOutput(512, 64)`` and ``(1024, 64)``, model.py of Ilareina/FullyAttentional).
+        attention: For the paper's comparisons, configs of the mechanisms that take the place of the
+            attention in the block, whose 3x3 convolution stays: `ChannelAttention` is its "Channel
+            NL", `PositionAttention` its "Spatial NL", both in a row are "CS NL", none is ``()``.
+            None is the fully attentional block.
+        parallel: Sum the mechanisms of ``attention`` instead of chaining them.
         **kwargs: Arguments of mmseg's BaseDecodeHead; ``in_channels`` and ``in_index`` name stages
             2, 3 and 4, ``channels`` is the width of the reduction (512 in the paper).
 
     Raises:
         ValueError: ``in_channels`` is not a triple.
+        UserError: A mechanism that is unknown, joins two maps, or refuses its arguments.
     """
 
-    def __init__(self, aux_weight: float = 0.4, aux_channels: int = 64, **kwargs) -> None:
+    def __init__(
+        self,
+        aux_weight: float = 0.4,
+        aux_channels: int = 64,
+        attention: Sequence[dict] | None = None,
+        parallel: bool = False,
+        **kwargs,
+    ) -> None:
         super().__init__(input_transform='multiple_select', **kwargs)
         if len(self.in_channels) != 3:
             raise ValueError(
@@ -42,7 +58,15 @@ class FLAHead(BaseDecodeHead):
         self.aux_weight = aux_weight
         *aux_in_channels, in_channels = self.in_channels
         self.reduce = nn.Sequential(conv3x3(self, in_channels), conv3x3(self, self.channels))
-        self.attention = FullyAttentional(self.channels, self.norm_cfg, self.act_cfg)
+        if attention is None:
+            self.attention = FullyAttentional(self.channels, self.norm_cfg, self.act_cfg)
+        else:
+            mechanisms = [
+                build_mechanism(f'attention[{i}]', cfg, self.norm_cfg, in_channels=self.channels)[1]
+                for i, cfg in enumerate(attention)
+            ]
+            joined = _Sum(mechanisms) if parallel else nn.Sequential(*mechanisms)
+            self.attention = nn.Sequential(joined, conv3x3(self, self.channels))
         self.fuse = conv3x3(self, self.channels + in_channels)
         self.aux_convs = nn.ModuleList(
             conv3x3(self, source, aux_channels) for source in aux_in_channels
@@ -77,6 +101,13 @@ class FLAHead(BaseDecodeHead):
             }
             losses.update(add_prefix(weighted, f'aux_stage{stage}'))
         return losses
+
+
+class _Sum(nn.ModuleList):
+    """(B, C, H, W) -> (B, C, H, W), the sum of what its modules give."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return sum(module(x) for module in self)
 
 
 def _double(x: Tensor) -> Tensor:

@@ -1,0 +1,2 @@
+_base_ = '../_base_/recipes/r50-d8_4xb2-80k_cityscapes-512x1024.py'
+model = _base_.fpn

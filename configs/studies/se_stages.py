@@ -1,0 +1,21 @@
+# SE-Net (https://arxiv.org/abs/1709.01507), in one stage at a time and in all.
+question = 'In which stages does SE help?'
+base = '../camvid_cpu/fcn_r18-d8_1xb8-1200it_camvid-180x240.py'
+data = 'CamVid'
+baseline = 'none'
+variants = dict(
+    none=dict(),
+    all={'model.backbone.plugins': [dict(cfg=dict(type='SE'), position='after_conv2')]},
+    **{
+        f'stage{stage + 1}': {
+            'model.backbone.plugins': [
+                dict(
+                    cfg=dict(type='SE'),
+                    position='after_conv2',
+                    stages=[stage == other for other in range(4)],
+                )
+            ]
+        }
+        for stage in range(4)
+    },
+)

@@ -1,0 +1,142 @@
+"""Every study asks a question, and every one of its variants is a model that trains."""
+
+import ast
+import json
+import re
+from copy import deepcopy
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import OptimWrapper
+from mmengine.registry import init_default_scope
+from mmengine.structures import PixelData
+from mmseg.registry import DATASETS
+from mmseg.structures import SegDataSample
+
+from .studies import STUDIES, merged, variants
+from .test_configs import build, heads_of, settings_of_a_run
+
+KEYS = {'question', 'base', 'baseline', 'variants', 'grid', 'class_groups', 'data', 'options'}
+CPU_RECIPES = ('camvid-180x240', 'toy-128x256')
+
+each_study = pytest.mark.parametrize('path', STUDIES, ids=lambda path: path.stem)
+each_variant = pytest.mark.parametrize(
+    ('path', 'name'),
+    [
+        pytest.param(path, name, id=f'{path.stem}-{name}')
+        for path in STUDIES
+        for name in variants(Config.fromfile(path))
+    ],
+)
+
+
+@cache
+def configs(path: Path) -> dict[str, Config]:
+    study = Config.fromfile(path)
+    found = {name: merged(path, study, changes) for name, changes in variants(study).items()}
+    init_default_scope(next(iter(found.values())).default_scope)
+    return found
+
+
+@each_study
+def test_asks_a_question_of_variants_and_has_a_baseline(path):
+    study = Config.fromfile(path)
+    assert set(study) <= KEYS
+    assert study.question.endswith('?')
+    assert study.baseline in variants(study)
+    assert len(variants(study)) >= 2
+    assert (path.parent / study.base).is_file()
+    assert study.data in ('CamVid', 'Cityscapes', 'ADE20K', 'toy scenes')
+
+
+@each_study
+def test_no_two_variants_are_equal(path):
+    seen = {}
+    for name, config in configs(path).items():
+        settings = json.dumps(settings_of_a_run(config), sort_keys=True)
+        assert seen.setdefault(settings, name) == name
+
+
+@each_study
+def test_variants_differ_in_the_model_alone(path):
+    rest = set()
+    for config in configs(path).values():
+        settings = settings_of_a_run(config)
+        settings.pop('model')
+        rest.add(json.dumps(settings, sort_keys=True))
+    assert len(rest) == 1
+
+
+@each_study
+def test_groups_are_of_classes_that_the_data_has(path):
+    study = Config.fromfile(path)
+    (data_set,) = {config.train_dataloader.dataset.type for config in configs(path).values()}
+    classes = DATASETS.get(data_set).METAINFO['classes']
+    named = [name for group in study.get('class_groups', {}).values() for name in group]
+    assert set(named) <= set(classes)
+    assert len(set(named)) == len(named)
+
+
+def test_every_study_for_gpus_has_one_for_cpus():
+    small = {path.stem for path in STUDIES if Config.fromfile(path).base[:-3].endswith(CPU_RECIPES)}
+    for path in STUDIES:
+        question = path.stem.removesuffix('_cityscapes').removesuffix('_ade20k')
+        assert {question, f'{question}_camvid'} & small, path.stem
+
+
+@pytest.mark.parametrize('path', STUDIES, ids=lambda path: path.stem)
+def test_names_are_assigned_and_nothing_is_changed_in_place(path):
+    assert all(isinstance(node, ast.Assign) for node in ast.parse(path.read_text()).body)
+
+
+@each_study
+def test_baseline_and_last_variant_build(path):
+    """All of them are built and trained by the slow test."""
+    for name in (Config.fromfile(path).baseline, list(configs(path))[-1]):
+        with torch.device('meta'):
+            build(configs(path)[name])
+
+
+def shrink(config: Config) -> Config:
+    """The same with half the channels in backbone and neck."""
+    config = deepcopy(config)
+    model = config.model
+    model.backbone.update(base_channels=32, stem_channels=32)
+    readers = heads_of(model)
+    if 'neck' in model:
+        readers = [model.neck]
+    for reader in readers:
+        channels = reader.in_channels
+        one = isinstance(channels, int)
+        reader.in_channels = channels // 2 if one else [number // 2 for number in channels]
+    return config
+
+
+@pytest.mark.slow
+@each_variant
+def test_trains_three_iterations(path, name):
+    config = shrink(configs(path)[name])
+    torch.manual_seed(0)
+    model = build(config).train()
+    num_classes = len(DATASETS.get(config.train_dataloader.dataset.type).METAINFO['classes'])
+    optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3))
+    before = {key: value.clone() for key, value in model.named_parameters()}
+    for _ in range(3):
+        images = torch.randn(2, 3, 33, 49)
+        labels = torch.randint(0, num_classes, (2, 1, 33, 49))
+        samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
+        loss, _ = model.parse_losses(model.loss(images, samples))
+        optimizer.update_params(loss)
+        assert torch.isfinite(loss)
+    assert any(not torch.equal(value, before[key]) for key, value in model.named_parameters())
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+
+
+def test_the_page_names_every_study_with_its_question():
+    page = (STUDIES[0].parents[1] / 'README.md').read_text()
+    rows = [row.split(' | ') for row in page.partition('| study |')[2].splitlines()[2:]]
+    listed = {name: row[1] for row in rows for name in re.findall('`(.+?)`', row[0])}
+    assert listed == {path.stem: Config.fromfile(path).question for path in STUDIES}
