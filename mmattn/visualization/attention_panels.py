@@ -10,7 +10,7 @@ from mmattn.attention.attending import Attention
 from mmattn.attention.weighing import Gate, Selection
 from mmattn.visualization import attention_drawing as drawing
 from mmattn.visualization.attention_drawing import Panel, Point, Scene
-from mmattn.visualization.capture import CapturedLayer
+from mmattn.visualization.captured_layer import CapturedLayer
 
 MAX_MAPS = 20  # of the regions or descriptors of one step
 _EVEN = 'times an even spread'
