@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import mmcv
+import cv2
 import numpy as np
 import torch
 from mmengine.config import ConfigDict
-from mmengine.dataset import Compose, pseudo_collate
+from mmengine.dataset import Compose
 from torch import nn
 
 from mmattn.apis.models import load_model
@@ -18,10 +18,11 @@ from mmattn.files import check_writable, write_atomically
 from mmattn.preflight.data_sets import inner_configs
 from mmattn.visualization.attention_drawing import Panel, Point, Scene
 from mmattn.visualization.attention_page import attention_page, attention_sheet
-from mmattn.visualization.attention_panels import layer_panels
-from mmattn.visualization.capture import CapturedAttention, capture_attention
+from mmattn.visualization.attention_panels import image_panel, layer_panels
+from mmattn.visualization.attention_scene import run_watched
+from mmattn.visualization.capture import CapturedAttention
 
-SHEET_COLUMNS = 3  # of one model; several models have one each
+SHEET_COLUMNS = 2  # of one model; several models have one each
 
 
 def draw_attention(
@@ -78,7 +79,8 @@ def draw_attention(
         captured, scene = run_captured(model, pixels)
         for layer in layers:
             captured[layer]  # an unknown one is told before anything is drawn
-        columns[name] = [
+        columns[name] = [image_panel(scene, points)]
+        columns[name] += [
             panel
             for layer in layers or captured.layers
             for panel in layer_panels(captured[layer], scene, points)
@@ -110,34 +112,22 @@ def run_captured(model: nn.Module, image: np.ndarray) -> tuple[CapturedAttention
     steps = without_labels(_test_pipeline(model.cfg))
     with explain_settings():
         prepare = Compose(steps[1:])
-    bgr = image[:, :, ::-1].copy()
     size = image.shape[:2]
-    packed = prepare(dict(img=bgr, img_path='', img_shape=size, ori_shape=size))
-    mode, model.test_cfg = model.test_cfg, ConfigDict(mode='whole')
-    try:
-        with capture_attention(model) as captured, torch.no_grad():
-            (sample,) = model.test_step(pseudo_collate([packed]))
-    finally:
-        model.test_cfg = mode
-    scene = Scene(
-        image=image,
-        pred=sample.pred_sem_seg.data[0].cpu().numpy(),
-        classes=model.dataset_meta['classes'],
-        palette=model.dataset_meta['palette'],
-        shape=tuple(packed['data_samples'].img_shape[:2]),
-        size=captured.size,
+    packed = prepare(
+        dict(img=image[:, :, ::-1].copy(), img_path='', img_shape=size, ori_shape=size)
     )
-    return captured, scene
+    return run_watched(model, packed, image, model.dataset_meta)
 
 
 def _read(path: str | Path) -> np.ndarray:
     try:
-        image = mmcv.imread(str(path), channel_order='rgb')
+        data = Path(path).read_bytes()
     except OSError as error:
         raise UserError(f'image {path} cannot be read: {error.strerror or error}') from error
+    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     if image is None:
         raise UserError(f'image {path} cannot be read: it is damaged, or no image')
-    return image
+    return image[:, :, ::-1].copy()
 
 
 def _test_pipeline(cfg: ConfigDict) -> list[dict]:

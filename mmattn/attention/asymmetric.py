@@ -87,14 +87,16 @@ class AsymmetricNonLocal(nn.Module):
         """(B, C_low, H, W), (B, C_high, H', W') -> (B, out_channels, H', W')."""
 
         def attend(feats: Tensor) -> Tensor:
-            context = Anchors(
-                self.query_project(feats),
-                self.key_project(low_feats),
-                self.value_project(low_feats),
-                self.channels**-0.5,
-                self.key_pool_scales,
+            context = weigh(
+                Anchors(
+                    self.query_project(feats),
+                    self.key_project(low_feats),
+                    self.value_project(low_feats),
+                    self.channels**-0.5,
+                    self.key_pool_scales,
+                )
             )
-            return self.out_project(weigh(context))
+            return self.out_project(context)
 
         return with_pooled_queries(attend, high_feats, self.query_scale)
 

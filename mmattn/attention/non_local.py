@@ -86,8 +86,8 @@ class NonLocal(nn.Module):
         query = self.query_project(x)
         if self.use_scale:
             query = query * query.shape[1] ** -0.5
-        pairs = Pairs(query, self.key_project(x), self.value_project(x), self.mode)
-        return x + self.out_project(weigh(pairs))
+        context = weigh(Pairs(query, self.key_project(x), self.value_project(x), self.mode))
+        return x + self.out_project(context)
 
 
 class Pairs(DotProduct):

@@ -129,15 +129,17 @@ class ObjectAttention(nn.Module):
         """The context alone: (B, C, H, W), (B, C, K, 1) -> (B, C, H, W)."""
 
         def attend(pooled: Tensor) -> Tensor:
-            context = DotProduct(
-                'objects',
-                self.query_project(pooled),
-                self.key_project(regions),
-                self.value_project(regions),
-                scale=self.channels**-0.5,
-                keys=_regions(regions.shape[2]),
+            context = weigh(
+                DotProduct(
+                    'objects',
+                    self.query_project(pooled),
+                    self.key_project(regions),
+                    self.value_project(regions),
+                    scale=self.channels**-0.5,
+                    keys=_regions(regions.shape[2]),
+                )
             )
-            return self.out_project(weigh(context))
+            return self.out_project(context)
 
         return with_pooled_queries(attend, feats, self.scale)
 

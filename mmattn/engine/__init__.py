@@ -6,6 +6,7 @@ import_mmseg()
 
 from mmattn.engine.cpu import AutocastOptimWrapper, CPUDistributedDataParallel  # noqa: E402
 from mmattn.engine.hooks import (  # noqa: E402
+    AttentionHook,
     ChannelsLastHook,
     CurveHook,
     NonFiniteHook,
@@ -19,6 +20,7 @@ from mmattn.engine.seekable import SeededDataset, SeekableSampler  # noqa: E402
 from mmattn.engine.train_loop import ResumableTrainLoop  # noqa: E402
 
 __all__ = [
+    'AttentionHook',
     'AutocastOptimWrapper',
     'CPUDistributedDataParallel',
     'ChannelsLastHook',

@@ -64,7 +64,7 @@ class Panel:
     """A picture that is not drawn yet.
 
     Attributes:
-        layer: Whose weights it shows.
+        layer: Whose weights it shows; empty for the image itself.
         name: Of its file, without suffix: layer, step and point.
         title: One line.
         draw: Draws into the axes.
@@ -84,7 +84,8 @@ class Panel:
         figure = Figure(figsize=size, dpi=110, layout='constrained')
         ax = figure.add_subplot()
         self.draw(ax)
-        ax.set_title(self.title, loc='left', fontsize=10)
+        title = f'{self.layer}: {self.title}' if self.layer else self.title
+        ax.set_title(title, loc='left', fontsize=9)
         return figure
 
     def png(self) -> bytes:
@@ -100,7 +101,12 @@ class Panel:
 
 
 def overlay(
-    ax: Axes, scene: Scene, weights: Tensor, label: str, point: Point | None = None
+    ax: Axes,
+    scene: Scene,
+    weights: Tensor,
+    label: str,
+    point: Point | None = None,
+    limits: tuple[float, float] | None = None,
 ) -> None:
     """A map over the image, with its colour bar; a point is marked.
 
@@ -109,9 +115,10 @@ def overlay(
         label: Of the colour bar.
         point: Pixel (x, y) of the image whose weights these are. With it, the legend says which
             share of the weights lies on each predicted class, and the share of the class's area.
+        limits: Weights at both ends of the colours; by default 0, and what 0.1 % exceed.
     """
     values = scene.on_image(weights.float().cpu().numpy())
-    low, high = min(float(values.min()), 0.0), float(np.quantile(values, 0.999))
+    low, high = limits or (min(float(values.min()), 0.0), float(np.quantile(values, 0.999)))
     norm = Normalize(low, high if high > low else low + 1)
     shown = norm(values).filled(1).clip(0, 1)
     grey = scene.image.mean(axis=2, keepdims=True).repeat(3, axis=2)
@@ -125,6 +132,20 @@ def overlay(
     if point is not None:
         mark(ax, point)
         class_legend(ax, scene, np.clip(values, 0, None))
+
+
+def prediction(ax: Axes, scene: Scene, points: Sequence[Point]) -> None:
+    """The image under the colours of its predicted classes; the points are marked."""
+    # Where a colour bar would stand: the image then has the size of the others.
+    ax.figure.get_layout_engine().set(rect=(0, 0, 0.86, 1))
+    painted = np.array(scene.palette)[scene.pred]
+    ax.imshow((0.55 * scene.image + 0.45 * painted).astype(np.uint8))
+    ax.set_axis_off()
+    for point in points:
+        mark(ax, point)
+    areas = np.bincount(scene.pred.ravel(), minlength=len(scene.classes)) / scene.pred.size
+    order = [k for k in np.argsort(-areas)[:MAX_CLASSES] if areas[k] > 0.005]
+    _legend(ax, scene, {k: f'{100 * areas[k]:.0f} %' for k in order}, 'predicted classes, area')
 
 
 def mark(ax: Axes, point: Point) -> None:
@@ -141,15 +162,17 @@ def class_legend(ax: Axes, scene: Scene, values: np.ndarray) -> None:
     shares = shares / max(shares.sum(), 1e-12)
     areas = np.bincount(labels, minlength=len(scene.classes)) / labels.size
     order = [k for k in np.argsort(-shares)[:MAX_CLASSES] if shares[k] > 0.005]
+    words = {k: f'{100 * shares[k]:.0f} % ({100 * areas[k]:.0f} %)' for k in order}
+    _legend(ax, scene, words, 'weight on predicted classes (their area)')
+
+
+def _legend(ax: Axes, scene: Scene, words: dict[int, str], title: str) -> None:
     ax.legend(
         handles=[
-            Patch(
-                color=np.array(scene.palette[k]) / 255,
-                label=f'{scene.classes[k]} {100 * shares[k]:.0f} % ({100 * areas[k]:.0f} %)',
-            )
-            for k in order
+            Patch(color=np.array(scene.palette[k]) / 255, label=f'{scene.classes[k]} {text}')
+            for k, text in words.items()
         ],
-        title='weight on predicted classes (their area)',
+        title=title,
         title_fontsize=8,
         fontsize=8,
         ncols=3,
@@ -175,7 +198,10 @@ def lines(ax: Axes, values: dict[str, Tensor], x_label: str, y_label: str) -> No
         ax.axhline(numbers.mean(), color=dots.get_color(), linewidth=0.8)
     ax.set(xlabel=x_label, ylabel=y_label)
     ax.spines[['top', 'right']].set_visible(False)
-    ax.legend(fontsize=8, frameon=False, loc='lower right', bbox_to_anchor=(1, 1), ncols=3)
+    if len(values) > 1:
+        ax.legend(
+            fontsize=8, frameon=False, loc='upper center', bbox_to_anchor=(0.5, -0.15), ncols=3
+        )
 
 
 def bars(ax: Axes, values: Tensor, names: Sequence[str]) -> None:

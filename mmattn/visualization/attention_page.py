@@ -31,7 +31,7 @@ def attention_page(title: str, columns: Mapping[str, Sequence[tuple[Panel, bytes
         name = rows[0][0].layer
         if name != layer:
             layer = name
-            body.append(f'<h2>{escape(layer)}</h2>')
+            body.append(f'<h2>{escape(layer)}</h2>' if layer else '')
         body.append('<div class="row">' if len(models) > 1 else '')
         for model, (panel, png) in zip(models, rows, strict=True):
             data = b64encode(png).decode()

@@ -10,7 +10,7 @@ from mmattn.attention.attending import Attention
 from mmattn.attention.weighing import Gate, Selection
 from mmattn.visualization import attention_drawing as drawing
 from mmattn.visualization.attention_drawing import Panel, Point, Scene
-from mmattn.visualization.capture import CapturedLayer
+from mmattn.visualization.captured_layer import CapturedLayer
 
 MAX_MAPS = 20  # of the regions or descriptors of one step
 _EVEN = 'times an even spread'
@@ -37,12 +37,15 @@ def layer_panels(layer: CapturedLayer, scene: Scene, points: Sequence[Point]) ->
     return panels
 
 
+def image_panel(scene: Scene, points: Sequence[Point]) -> Panel:
+    """The image and what the model made of it, with the points that ask."""
+    draw = partial(drawing.prediction, scene=scene, points=points)
+    return Panel('', 'image', 'prediction', draw, _aspect(scene))
+
+
 def _of_point(layer: CapturedLayer, scene: Scene, point: Point) -> Iterator[Panel]:
     x, y = scene.read_pixel(point)
     steps = layer.pixel_steps
-    if layer.several_steps:
-        reached = layer.attention(x, y)
-        yield _overlay(layer, 'all steps', reached, scene, point, 'all steps together')
     for name in steps:
         weights = layer.attention(x, y, name)
         step = layer[name]
@@ -52,6 +55,9 @@ def _of_point(layer: CapturedLayer, scene: Scene, point: Point) -> Iterator[Pane
             names = _names(step.keys.kind, weights.shape[-1], scene)
             draw = partial(drawing.bars, values=weights[0].mean(0), names=names)
             yield _panel(layer, name, f'weights on {step.keys.kind}', draw, point)
+    if layer.several_steps:
+        reached = layer.attention(x, y)
+        yield _overlay(layer, 'all steps', reached, scene, point, 'all steps together')
     for name in layer.channel_steps:
         weights, values, sums = layer.channels(x, y, name)
         words = ('key channel', 'query channel', 'weight')
@@ -73,17 +79,20 @@ def _overlay(
 ) -> Panel:
     heads = weights.shape[1]
     words += f', mean of {heads} heads' if heads > 1 else ''
-    weights = weights[0].mean(0)
-    if normalised:
-        weights = weights * weights.numel()
-    draw = partial(
-        drawing.overlay,
-        scene=scene,
-        weights=weights,
-        label=_EVEN if normalised else 'weight',
-        point=point,
-    )
+    draw = _draw_map(scene, weights[0].mean(0), normalised, point)
     return _panel(layer, step, words, draw, point, aspect=_aspect(scene))
+
+
+def _draw_map(
+    scene: Scene, weights: Tensor, normalised: bool, point: Point | None = None
+) -> Callable[[Axes], None]:
+    draw = partial(drawing.overlay, scene=scene, point=point)
+    if not normalised:
+        return partial(draw, weights=weights, label='weight')
+    weights = weights * weights.numel()
+    # An even spread has the colour in the middle, whatever its noise.
+    limits = (0.0, max(2.0, weights.flatten().float().quantile(0.999).item()))
+    return partial(draw, weights=weights, label=_EVEN, limits=limits)
 
 
 def _maps(layer: CapturedLayer, name: str, step: Attention, scene: Scene) -> Iterator[Panel]:
@@ -95,10 +104,7 @@ def _maps(layer: CapturedLayer, name: str, step: Attention, scene: Scene) -> Ite
     maps = layer.maps(name)[0, :MAX_MAPS]
     names = _names(step.queries.kind, step.queries.count, scene)
     for number, weights in enumerate(maps):
-        if step.normalised:
-            weights = weights * weights.numel()
-        label = _EVEN if step.normalised else 'weight'
-        draw = partial(drawing.overlay, scene=scene, weights=weights, label=label)
+        draw = _draw_map(scene, weights, step.normalised)
         title = name if step.queries.count == 1 else f'{name}: {names[number]}'
         yield _panel(layer, name, title, draw, None, str(number), aspect=_aspect(scene))
 
@@ -107,7 +113,7 @@ def _gate(layer: CapturedLayer, name: str, gate: Gate, scene: Scene) -> Panel:
     maps = gate.maps[0]
     channels, height, width = maps.shape
     if height > 1 and width > 1:
-        draw = partial(drawing.overlay, scene=scene, weights=maps.mean(0), label='gate')
+        draw = _draw_gate(scene, maps.mean(0), 'gate')
         words = f', mean of {channels} channels' if channels > 1 else ''
         return _panel(layer, name, f'gate of {name}{words}', draw, aspect=_aspect(scene))
     if height == width == 1:
@@ -119,10 +125,15 @@ def _gate(layer: CapturedLayer, name: str, gate: Gate, scene: Scene) -> Panel:
     return _panel(layer, name, f'gate of {name}', draw)
 
 
+def _draw_gate(scene: Scene, gate: Tensor, label: str) -> Callable[[Axes], None]:
+    limits = (gate.min().item(), gate.max().item())
+    return partial(drawing.overlay, scene=scene, weights=gate, label=label, limits=limits)
+
+
 def _selection(layer: CapturedLayer, name: str, selection: Selection, scene: Scene) -> Panel:
     weights = [weight[0] for weight in selection.weights]
     if weights[0].shape[-1] > 1:
-        draw = partial(drawing.overlay, scene=scene, weights=weights[0].mean(0), label='share')
+        draw = _draw_gate(scene, weights[0].mean(0), 'share')
         title = f'share of the first of the {name}, mean of channels'
         return _panel(layer, name, title, draw, aspect=_aspect(scene))
     values = {f'branch {i + 1}': weight.flatten() for i, weight in enumerate(weights)}

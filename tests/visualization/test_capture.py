@@ -6,7 +6,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import register_all_modules
 from torch import nn
 
-from mmattn.attention import SE, CrissCross, PositionAttention
+from mmattn.attention import APNB, SE, CrissCross, InterlacedSparse, PositionAttention
 from mmattn.attention.attending import Attention
 from mmattn.attention.weighing import Gate, Weigh, compute
 from mmattn.errors import UserError
@@ -210,3 +210,12 @@ def test_a_model_without_attention_is_refused():
     block = capture_attention(nn.Sequential(nn.Conv2d(1, 1, 1)))
     with pytest.raises(UserError, match='no module of Sequential can be asked'), block:
         pass
+
+
+@pytest.mark.parametrize('mechanism', [APNB, CrissCross, InterlacedSparse])
+def test_a_model_that_ran_in_inference_mode_can_be_asked(mechanism):
+    model = nn.Sequential(mechanism(16)).eval()
+    with capture_attention(model) as captured, torch.inference_mode():
+        model(torch.randn(1, 16, 8, 8))
+    reached = captured['0'].attention(3, 4)
+    torch.testing.assert_close(reached.sum(dim=(2, 3)), torch.ones(1, 1))
