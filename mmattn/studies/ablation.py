@@ -21,6 +21,7 @@ from mmattn.studies.launchers import LocalLauncher, SlurmLauncher
 from mmattn.studies.plan import Study, Variant, check_seeds, check_variants, load_study
 from mmattn.studies.runs import DONE, Run, end_what_is_left, read_state
 
+LAUNCHERS = ('local', 'slurm')
 _REFRESH = 1.0  # seconds between two looks at the state files
 
 
@@ -76,6 +77,8 @@ def ablate(
         plan = load_study(study)
     seeds = plan.seeds if seeds is None else tuple(seeds)
     check_seeds(seeds)
+    if launcher not in LAUNCHERS:
+        raise UserError(f'there is no launcher {launcher!r}; there are {", ".join(LAUNCHERS)}')
     folder = study_folder(plan, work_dir)
     check_writable(folder, 'work dir', 'name another with --work-dir')
     with separate_run(), sole_run(folder):

@@ -152,6 +152,22 @@ def test_sigterm_saves_what_runs_and_ends(write_study, tmp_path):
     assert read_state(folder / 'se/seed0')['state'] not in (DONE, FAILED)
 
 
+@pytest.mark.slow
+def test_a_failed_run_is_marked_and_the_others_go_on(write_study, tmp_path, capsys):
+    study, folder = write_study(), tmp_path / 'work'
+    text = study.read_text().replace('none=dict(),', "none=dict(), broken={'load_from': 'no.pth'},")
+    study.write_text(text)
+    with pytest.raises(SystemExit) as exit_code:
+        main(['ablate', str(study), '--work-dir', str(folder)])
+    assert exit_code.value.code == 1
+    output = capsys.readouterr().out
+    assert re.search(r'broken seed 0: failed: error: .*no\.pth', output)
+    assert re.search(r'se seed 0: done, mIoU \d', output)
+    assert 'not finished' not in output.lower()
+    assert 'report/report.html' in output
+    assert 'failed: error:' in (folder / 'report/report.md').read_text()
+
+
 def test_a_job_of_a_cluster_runs_as_a_process_does(write_study, tmp_path):
     pytest.importorskip('submitit', reason='submitit, an optional dependency, is not installed')
     from mmattn.studies import ablation

@@ -11,10 +11,21 @@ import pytest
 
 from mmattn.engine.lock import start_of
 from mmattn.errors import UserError
+from mmattn.studies import runs
 from mmattn.studies.ablation import _move_aside, _take_over, _write_note, plan_runs
 from mmattn.studies.launchers import LocalLauncher, SlurmLauncher, thread_variables
 from mmattn.studies.plan import Study, Variant
-from mmattn.studies.runs import DONE, FAILED, RUNNING, TO_DO, end_what_is_left, last_error
+from mmattn.studies.runs import (
+    DONE,
+    FAILED,
+    RUNNING,
+    STOPPED,
+    TO_DO,
+    end_what_is_left,
+    execute,
+    last_error,
+    state_after,
+)
 
 STUDY = Study(
     'study', 'Why?', 'none', {name: Variant(name, {'x': name}) for name in ('none', 'se')}
@@ -82,6 +93,15 @@ def test_the_error_is_one_line(output, code, line):
     assert last_error(output, code) == line
 
 
+@pytest.mark.parametrize(
+    ('code', 'state'),
+    [(75, STOPPED), (130, STOPPED), (-signal.SIGTERM, STOPPED), (-signal.SIGKILL, FAILED)]
+    + [(code, FAILED) for code in (1, 2, 3)],
+)
+def test_what_was_asked_to_end_has_not_failed(code, state):
+    assert state_after(code) == state
+
+
 def test_threads_are_divided_and_what_the_user_set_stays():
     assert thread_variables({}, 16, 3) == {'OMP_NUM_THREADS': '5', 'OMP_WAIT_POLICY': 'passive'}
     assert thread_variables({}, 2, 8)['OMP_NUM_THREADS'] == '1'
@@ -123,6 +143,23 @@ def test_a_process_that_outlived_its_parent_is_ended(run):
     finally:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     assert child.wait(10) == -signal.SIGTERM
+
+
+def test_a_training_that_is_done_is_not_repeated(run, monkeypatch):
+    """Where the study was killed in the test of a run."""
+    steps = []
+
+    def step(run, step, *rest):
+        steps.append(step)
+        return (-signal.SIGKILL, 'killed by SIGKILL') if steps == ['train', 'test'] else (0, '')
+
+    monkeypatch.setattr(runs, '_step', step)
+    monkeypatch.setattr(runs, 'run_checkpoints', lambda folder: [folder / 'iter_1.pth'])
+    execute(run)
+    assert (run.state()['state'], run.state()['error']) == (FAILED, 'killed by SIGKILL')
+    execute(run)
+    assert steps == ['train', 'test', 'test']
+    assert (run.state()['state'], run.state()['error']) == (DONE, None)
 
 
 def test_what_fails_before_its_process_starts_is_marked(run):
