@@ -70,7 +70,7 @@ def _report(study: str | Path, work_dir: str | Path | None) -> Path:
 
     blocks = [
         Heading(f'{plan.name}: {plan.question}', 1),
-        *report_text.summary(results, note),
+        *report_text.summary(results),
         *_pictures(results, costs, out),
         *tables.of_variants(results, costs),
         *tables.of_classes(results),
