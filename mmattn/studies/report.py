@@ -10,15 +10,15 @@ from mmattn.engine.runner import separate_run
 from mmattn.errors import UserError
 from mmattn.files import write_atomically
 from mmattn.studies import report_text, tables
-from mmattn.studies.ablation import (
+from mmattn.studies.costs import VariantCost, costs_of
+from mmattn.studies.document import Block, Heading, Paragraph, Picture, to_html, to_markdown
+from mmattn.studies.folder import (
     config_path,
     earlier_note,
     plan_runs,
     study_folder,
     write_configs,
 )
-from mmattn.studies.costs import VariantCost, costs_of
-from mmattn.studies.document import Block, Heading, Paragraph, Picture, to_html, to_markdown
 from mmattn.studies.gallery import draw, largest_differences
 from mmattn.studies.overview import curves_of
 from mmattn.studies.plan import load_study

@@ -18,8 +18,10 @@ from mmattn.cli import main
 from mmattn.engine.lock import start_of
 from mmattn.engine.record import run_checkpoints
 from mmattn.errors import UserError
+from mmattn.studies.folder import plan_runs, write_configs
 from mmattn.studies.launchers import SlurmLauncher
-from mmattn.studies.runs import DONE, FAILED, RUNNING, STOPPED, Run, read_state
+from mmattn.studies.plan import load_study
+from mmattn.studies.runs import DONE, FAILED, RUNNING, STOPPED, read_state
 
 pytestmark = pytest.mark.e2e
 DEADLINE = 600  # seconds for what takes a few where nothing else runs
@@ -173,11 +175,9 @@ def test_a_failed_run_is_marked_and_the_others_go_on(write_study, tmp_path, caps
 
 def test_a_job_of_a_cluster_runs_as_a_process_does(write_study, tmp_path):
     pytest.importorskip('submitit', reason='submitit, an optional dependency, is not installed')
-    from mmattn.studies import ablation
-
-    study, folder = ablation.load_study(write_study()), tmp_path / 'work'
-    ablation.write_configs(study, folder)
-    run: Run = ablation.plan_runs(study, folder, [0], amp=False)[0]
+    study, work = load_study(write_study()), tmp_path / 'work'
+    write_configs(study, work)
+    run = plan_runs(study, work, [0], amp=False)[0]
     launcher = SlurmLauncher(tmp_path / 'jobs', {'timeout_min': 10}, cluster='local')
     launcher.start(run)
     while not launcher.is_over(run):

@@ -107,6 +107,7 @@ def test_the_digest_follows_the_settings_alone(tmp_path):
         ('', 'has no variants'),
         ("variants = dict(none='nowhere.py')", 'there is no config'),
         ('variants = {"none": {}, "../x": {}}', 'names a folder'),
+        ('variants = dict(none={}, report={})', 'names a folder'),
         ('variants = dict(none=3)', 'dict of overrides or the path'),
         ('variants = dict(none={"crop": 3})', "does not read 'crop'"),
         ('variants = dict(none={"model.decode_head.type.x": 3})', 'cannot be merged'),

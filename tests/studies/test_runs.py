@@ -12,7 +12,7 @@ import pytest
 from mmattn.engine.lock import start_of
 from mmattn.errors import UserError
 from mmattn.studies import runs
-from mmattn.studies.ablation import _move_aside, _take_over, _write_note, plan_runs
+from mmattn.studies.folder import move_aside, plan_runs, take_over, write_note
 from mmattn.studies.launchers import LocalLauncher, SlurmLauncher, thread_variables
 from mmattn.studies.plan import Study, Variant
 from mmattn.studies.runs import (
@@ -58,25 +58,25 @@ def test_results_of_other_settings_are_moved_aside_not_lost(run, tmp_path):
     for number in (1, 2):
         run.note(state=DONE)
         (run.folder / 'result').write_text(str(number))
-        _move_aside(new)
+        move_aside(new)
         assert not run.folder.exists()
     kept = sorted((tmp_path / 'none/replaced').glob('*/result'))
     assert [file.read_text() for file in kept] == ['1', '2']
     new.note(state=DONE)
-    _move_aside(new)
+    move_aside(new)
     assert new.state()['state'] == DONE
 
 
 def test_an_earlier_start_is_gone_on_with_only_when_asked(tmp_path):
-    _take_over(tmp_path, resume=False, amp=False)
-    _write_note(tmp_path, False, [1, 0])
-    _write_note(tmp_path, False, [2])
+    take_over(tmp_path, resume=False, amp=False)
+    write_note(tmp_path, False, [1, 0])
+    write_note(tmp_path, False, [2])
     assert '[0, 1, 2]' in (tmp_path / 'study.json').read_text()
     with pytest.raises(UserError, match='--resume'):
-        _take_over(tmp_path, resume=False, amp=False)
-    _take_over(tmp_path, resume=True, amp=False)
+        take_over(tmp_path, resume=False, amp=False)
+    take_over(tmp_path, resume=True, amp=False)
     with pytest.raises(UserError, match='begun without --amp'):
-        _take_over(tmp_path, resume=True, amp=True)
+        take_over(tmp_path, resume=True, amp=True)
 
 
 @pytest.mark.parametrize(
