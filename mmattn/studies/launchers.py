@@ -36,6 +36,8 @@ class LocalLauncher:
             self._devices.put(device)
 
     def start(self, run: Run) -> None:
+        if run.state()['state'] != TO_DO:  # of an earlier start
+            run.note(state=TO_DO)
         self._futures[run] = self._pool.submit(self._execute, run)
 
     def is_over(self, run: Run) -> bool:

@@ -11,6 +11,7 @@ from mmattn.errors import UserError
 from mmattn.studies.runs import DONE, FAILED, RUNNING, STOPPED, TO_DO, Run
 from mmattn.visualization.curves import Curve, read_curves
 
+_ENDED = (FAILED, STOPPED)
 _STYLES = {TO_DO: 'dim', RUNNING: 'cyan', DONE: 'green', FAILED: 'red', STOPPED: 'yellow'}
 
 
@@ -56,15 +57,19 @@ def miou(run: Run) -> float | None:
     return (run.metrics() or {}).get('metrics', {}).get('mIoU')
 
 
-def summary(runs: Sequence[Run], iterations: int | None) -> str:
-    """`3 of 6 done, 1 failed, about 12 min left`."""
+def counts(runs: Sequence[Run]) -> str:
+    """`3 of 6 done, 1 failed`."""
     states = [run.state()['state'] for run in runs]
     words = [f'{states.count(DONE)} of {len(runs)} done']
-    words += [f'{states.count(kind)} {kind}' for kind in (FAILED, STOPPED) if kind in states]
+    return ', '.join(words + [f'{states.count(kind)} {kind}' for kind in _ENDED if kind in states])
+
+
+def summary(runs: Sequence[Run], iterations: int | None) -> str:
+    """`3 of 6 done, 1 failed, about 12 min left`."""
     left = seconds_left(runs, iterations)
-    if left is not None and {RUNNING, TO_DO} & set(states):
-        words.append(f'about {_duration(left)} left')
-    return ', '.join(words)
+    if left is None or not {RUNNING, TO_DO} & {run.state()['state'] for run in runs}:
+        return counts(runs)
+    return f'{counts(runs)}, about {_duration(left)} left'
 
 
 def seconds_left(runs: Sequence[Run], iterations: int | None) -> float | None:

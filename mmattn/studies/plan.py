@@ -27,7 +27,8 @@ _KEYS = {
     *('question', 'base', 'baseline', 'variants', 'grid'),
     *('class_groups', 'data', 'seeds', 'options'),
 }
-_NAME = re.compile(r'[\w.+-]+')
+_NAME = re.compile(r'\w[\w.+-]*')
+_TAKEN = ('report', 'slurm')  # folders of a study beside those of its variants
 
 
 @dataclass(frozen=True)
@@ -190,10 +191,10 @@ def _parts(file: Path, cfg: dict) -> dict[str, list]:
         if chosen:
             parts['-'.join(name for name, _ in chosen)] = [part for _, part in chosen]
     for name, made_of in parts.items():
-        if not _NAME.fullmatch(name):
+        if not _NAME.fullmatch(name) or name in _TAKEN:
             raise UserError(
                 f'study {file}: the variant {name!r} names a folder: use letters, digits, and '
-                'any of _ . + -'
+                f'any of _ . + -, but none of {", ".join(_TAKEN)}'
             )
         for part in made_of:
             if not isinstance(part, str | dict):

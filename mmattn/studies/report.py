@@ -10,15 +10,15 @@ from mmattn.engine.runner import separate_run
 from mmattn.errors import UserError
 from mmattn.files import write_atomically
 from mmattn.studies import report_text, tables
-from mmattn.studies.ablation import (
+from mmattn.studies.costs import VariantCost, costs_of
+from mmattn.studies.document import Block, Heading, Paragraph, Picture, to_html, to_markdown
+from mmattn.studies.folder import (
     config_path,
     earlier_note,
     plan_runs,
     study_folder,
     write_configs,
 )
-from mmattn.studies.costs import VariantCost, costs_of
-from mmattn.studies.document import Block, Heading, Paragraph, Picture, to_html, to_markdown
 from mmattn.studies.gallery import draw, largest_differences
 from mmattn.studies.overview import curves_of
 from mmattn.studies.plan import load_study
@@ -70,7 +70,7 @@ def _report(study: str | Path, work_dir: str | Path | None) -> Path:
 
     blocks = [
         Heading(f'{plan.name}: {plan.question}', 1),
-        *report_text.summary(results, note),
+        *report_text.summary(results),
         *_pictures(results, costs, out),
         *tables.of_variants(results, costs),
         *tables.of_classes(results),

@@ -3,7 +3,7 @@
 from mmattn.evaluation.scores import CONFIDENCE
 from mmattn.studies.costs import VariantCost
 from mmattn.studies.document import Block, Bullets, Heading, Paragraph
-from mmattn.studies.overview import summary as progress
+from mmattn.studies.overview import counts
 from mmattn.studies.results import Results, miou
 from mmattn.studies.runs import DONE, FAILED
 from mmattn.studies.statistics import POWER, Difference
@@ -25,7 +25,7 @@ def verdict(variant: str, baseline: str, found: Difference | None) -> str:
     return f'{variant}: {"better" if found.mean > 0 else "worse"} than {baseline} ({numbers}).'
 
 
-def summary(results: Results, note: dict) -> list[Block]:
+def summary(results: Results) -> list[Block]:
     """The answer first: a sentence for each variant."""
     study = results.study
     compared = [name for name in study.variants if name != study.baseline]
@@ -88,10 +88,9 @@ def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[B
 
 
 def _state(results: Results) -> str:
-    words = f'{progress(results.runs, None).partition(", about")[0]}.'
     states = {run.name: run.state() for run in results.runs}
     failed = [name for name, state in states.items() if state['state'] == FAILED]
     missing = [name for name, state in states.items() if state['state'] not in (DONE, FAILED)]
-    words = f'Runs: {words}'
+    words = f'Runs: {counts(results.runs)}.'
     words += f' Failed: {", ".join(failed)}.' if failed else ''
     return words + (f' Not finished: {", ".join(missing)}.' if missing else '')

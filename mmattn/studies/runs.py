@@ -20,7 +20,8 @@ from mmattn.files import write_atomically
 from mmattn.studies.child import PARENT
 
 TO_DO, RUNNING, DONE, FAILED, STOPPED = 'to do', 'running', 'done', 'failed', 'stopped'
-_ASKED_TO_END = (75, 130)  # exit codes of a command that a signal has ended in order
+# What a command that was asked to end exits with: a training after it has saved, others at once.
+_ASKED_TO_END = (75, 130, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)
 _PATIENCE = 120  # seconds in which a process that was asked to end may save a checkpoint
 _ERROR = re.compile(r'error: |[\w.]*(Error|Exception)\b')
 
@@ -104,18 +105,16 @@ def execute(
     """
     run.folder.mkdir(parents=True, exist_ok=True)
     end_what_is_left(run)
-    run.note(state=RUNNING, step='train', error=None, began=time.time())
-    for step in ('train', 'test'):
+    run.note(state=RUNNING, error=None, began=time.time())
+    for step in ('test',) if run.state().get('trained') else ('train', 'test'):
         began = time.time()
         code, error = _step(run, step, environment, on_start)
         seconds = run.state().get(f'{step}_seconds', 0) + time.time() - began
         run.note(**{f'{step}_seconds': round(seconds, 1)})
-        if code in _ASKED_TO_END:
-            run.note(state=STOPPED)
-            return
         if code:
-            run.note(state=FAILED, error=error)
+            run.note(state=state_after(code), error=error)
             return
+        run.note(trained=True)
     run.note(state=DONE, checkpoint=str(run_checkpoints(run.work_dir)[-1]), ended=time.time())
 
 
@@ -160,6 +159,11 @@ def _arguments(run: Run, step: str) -> list[str]:
     return ['test', *place, *amp, *(['--cfg-options', *options] if run.counts_images else [])]
 
 
+def state_after(code: int) -> str:
+    """The state of a run whose command has ended with a code other than 0."""
+    return STOPPED if code in _ASKED_TO_END else FAILED
+
+
 def last_error(output: str, code: int) -> str:
     """The last line of what a command printed that tells its error, or what else ended it."""
     if code < 0:
@@ -173,7 +177,7 @@ def end_what_is_left(run: Run) -> None:
     """End the process of an earlier start that outlived it, as it can outside Linux."""
     state = read_state(run.folder)
     pid = state.get('pid')
-    if state['state'] != RUNNING or state.get('host') != socket.gethostname() or not pid:
+    if state.get('host') != socket.gethostname() or not pid:
         return
     for number in (signal.SIGTERM, signal.SIGKILL):
         deadline = time.monotonic() + _PATIENCE

@@ -262,6 +262,25 @@ def test_report_is_not_written_unless_asked_for_and_goes_where_asked(tmp_path, l
     assert set(report['classes'][0]) == {'class', 'IoU', 'Precision', 'Recall', 'Dice'}
 
 
+def test_areas_of_each_image_add_up_to_the_scores(tmp_path):
+    samples = [
+        {**one, 'img_path': f'{i}.png'} for i, one in enumerate(random_samples(4, classes_used=3))
+    ]
+    metric = SegmentationMetric(images=True, confusion=True, report=str(tmp_path))
+    metrics, _ = evaluate(metric, samples, names(4))
+    with (tmp_path / 'evaluation_images.csv').open() as file:
+        rows = list(csv.DictReader(file))
+    assert {row['image'] for row in rows} == {f'{i}.png' for i in range(5)}
+    assert {row['class'] for row in rows} == set(names(3))  # one is nowhere
+    iou = []
+    for name in names(3):
+        areas = [(int(r['intersection']), int(r['union'])) for r in rows if r['class'] == name]
+        intersection, union = map(sum, zip(*areas, strict=True))
+        iou.append(100 * intersection / union)
+    assert metrics['mIoU'] == pytest.approx(np.mean(iou), abs=0.006)
+    assert metrics == evaluate(SegmentationMetric(), samples, names(4))[0]
+
+
 def test_results_of_an_image_keep_no_more_than_they_hold():
     """Processes send them to each other; a view would take its whole histogram along."""
     metric = SegmentationMetric(confusion=True, boundary_ratio=0.02)

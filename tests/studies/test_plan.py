@@ -11,6 +11,7 @@ from mmattn.preflight.config import CONFIGS
 from mmattn.studies.plan import check_variants, flatten, load_study
 
 (BASE,) = CONFIGS.glob('danet/danet_r18-d8_*_toy-128x256.py')
+STUDIES = sorted(CONFIGS.glob('studies/*.py'))
 (OTHER,) = CONFIGS.glob('ccnet/ccnet_r18-d8_*_toy-128x256.py')
 PLUGIN = "[dict(cfg=dict(type='SE'), position='after_conv2')]"
 
@@ -106,6 +107,7 @@ def test_the_digest_follows_the_settings_alone(tmp_path):
         ('', 'has no variants'),
         ("variants = dict(none='nowhere.py')", 'there is no config'),
         ('variants = {"none": {}, "../x": {}}', 'names a folder'),
+        ('variants = dict(none={}, report={})', 'names a folder'),
         ('variants = dict(none=3)', 'dict of overrides or the path'),
         ('variants = dict(none={"crop": 3})', "does not read 'crop'"),
         ('variants = dict(none={"model.decode_head.type.x": 3})', 'cannot be merged'),
@@ -137,3 +139,15 @@ def test_an_unknown_study_names_those_like_it():
 def test_overrides_are_flattened_to_dotted_keys():
     nested = {'a': {'b.c': 1, 'd': {}}, 'e': [{'f': 2}]}
     assert dict(flatten(nested)) == {'a.b.c': 1, 'a.d': {}, 'e': [{'f': 2}]}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('path', STUDIES, ids=lambda path: path.stem)
+def test_our_studies_can_be_run(path, tmp_path):
+    """Each variant has a config whose parts exist, and none is another under a second name."""
+    study = load_study(path)
+    configs = {name: tmp_path / f'{name}.py' for name in study.variants}
+    for name, file in configs.items():
+        file.write_text(study.variants[name].text)
+    check_variants(study, configs)
+    assert len({variant.digest for variant in study.variants.values()}) == len(study.variants)

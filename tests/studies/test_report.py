@@ -15,8 +15,8 @@ from mmattn.datasets.toy_scenes import CLASSES
 from mmattn.errors import UserError
 from mmattn.evaluation.report import areas_of_images, write_report
 from mmattn.studies import costs
-from mmattn.studies.ablation import _write_note, plan_runs, write_configs
 from mmattn.studies.costs import costs_of
+from mmattn.studies.folder import plan_runs, write_configs, write_note
 from mmattn.studies.plan import load_study
 from mmattn.studies.report import report
 from mmattn.studies.report_text import verdict
@@ -63,7 +63,7 @@ def six_runs(write_study, toy_data, tmp_path):
     file, folder = write_study(seeds=SEEDS), tmp_path / 'work'
     study = load_study(file)
     write_configs(study, folder)
-    _write_note(folder, False, SEEDS)
+    write_note(folder, False, SEEDS)
     runs = plan_runs(study, folder, SEEDS, amp=False)
     for run in runs:
         gain = {'none': 0, 'se': 4 + 0.2 * run.seed}[run.variant]
@@ -157,7 +157,7 @@ def test_without_a_finished_run_there_is_no_report(write_study, tmp_path):
     file = write_study()
     with pytest.raises(UserError, match='mmattn ablate'):
         report(file, work_dir=tmp_path / 'work')
-    _write_note(tmp_path / 'work', False, [0])
+    write_note(tmp_path / 'work', False, [0])
     with pytest.raises(UserError, match='no run of study tiny is finished'):
         report(file, work_dir=tmp_path / 'work')
 

@@ -11,10 +11,21 @@ import pytest
 
 from mmattn.engine.lock import start_of
 from mmattn.errors import UserError
-from mmattn.studies.ablation import _move_aside, _take_over, _write_note, plan_runs
+from mmattn.studies import runs
+from mmattn.studies.folder import move_aside, plan_runs, take_over, write_note
 from mmattn.studies.launchers import LocalLauncher, SlurmLauncher, thread_variables
 from mmattn.studies.plan import Study, Variant
-from mmattn.studies.runs import DONE, FAILED, RUNNING, TO_DO, end_what_is_left, last_error
+from mmattn.studies.runs import (
+    DONE,
+    FAILED,
+    RUNNING,
+    STOPPED,
+    TO_DO,
+    end_what_is_left,
+    execute,
+    last_error,
+    state_after,
+)
 
 STUDY = Study(
     'study', 'Why?', 'none', {name: Variant(name, {'x': name}) for name in ('none', 'se')}
@@ -47,25 +58,25 @@ def test_results_of_other_settings_are_moved_aside_not_lost(run, tmp_path):
     for number in (1, 2):
         run.note(state=DONE)
         (run.folder / 'result').write_text(str(number))
-        _move_aside(new)
+        move_aside(new)
         assert not run.folder.exists()
     kept = sorted((tmp_path / 'none/replaced').glob('*/result'))
     assert [file.read_text() for file in kept] == ['1', '2']
     new.note(state=DONE)
-    _move_aside(new)
+    move_aside(new)
     assert new.state()['state'] == DONE
 
 
 def test_an_earlier_start_is_gone_on_with_only_when_asked(tmp_path):
-    _take_over(tmp_path, resume=False, amp=False)
-    _write_note(tmp_path, False, [1, 0])
-    _write_note(tmp_path, False, [2])
+    take_over(tmp_path, resume=False, amp=False)
+    write_note(tmp_path, False, [1, 0])
+    write_note(tmp_path, False, [2])
     assert '[0, 1, 2]' in (tmp_path / 'study.json').read_text()
     with pytest.raises(UserError, match='--resume'):
-        _take_over(tmp_path, resume=False, amp=False)
-    _take_over(tmp_path, resume=True, amp=False)
+        take_over(tmp_path, resume=False, amp=False)
+    take_over(tmp_path, resume=True, amp=False)
     with pytest.raises(UserError, match='begun without --amp'):
-        _take_over(tmp_path, resume=True, amp=True)
+        take_over(tmp_path, resume=True, amp=True)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +91,15 @@ def test_an_earlier_start_is_gone_on_with_only_when_asked(tmp_path):
 )
 def test_the_error_is_one_line(output, code, line):
     assert last_error(output, code) == line
+
+
+@pytest.mark.parametrize(
+    ('code', 'state'),
+    [(75, STOPPED), (130, STOPPED), (-signal.SIGTERM, STOPPED), (-signal.SIGKILL, FAILED)]
+    + [(code, FAILED) for code in (1, 2, 3)],
+)
+def test_what_was_asked_to_end_has_not_failed(code, state):
+    assert state_after(code) == state
 
 
 def test_threads_are_divided_and_what_the_user_set_stays():
@@ -123,6 +143,23 @@ def test_a_process_that_outlived_its_parent_is_ended(run):
     finally:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     assert child.wait(10) == -signal.SIGTERM
+
+
+def test_a_training_that_is_done_is_not_repeated(run, monkeypatch):
+    """Where the study was killed in the test of a run."""
+    steps = []
+
+    def step(run, step, *rest):
+        steps.append(step)
+        return (-signal.SIGKILL, 'killed by SIGKILL') if steps == ['train', 'test'] else (0, '')
+
+    monkeypatch.setattr(runs, '_step', step)
+    monkeypatch.setattr(runs, 'run_checkpoints', lambda folder: [folder / 'iter_1.pth'])
+    execute(run)
+    assert (run.state()['state'], run.state()['error']) == (FAILED, 'killed by SIGKILL')
+    execute(run)
+    assert steps == ['train', 'test', 'test']
+    assert (run.state()['state'], run.state()['error']) == (DONE, None)
 
 
 def test_what_fails_before_its_process_starts_is_marked(run):

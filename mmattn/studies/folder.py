@@ -1,0 +1,96 @@
+"""What a study keeps on disk: a folder for each run, the merged configs, a note of its options."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmattn.errors import UserError
+from mmattn.files import write_atomically
+from mmattn.provenance import commit
+from mmattn.studies.plan import Study, Variant
+from mmattn.studies.runs import Run, end_what_is_left, read_state
+
+
+def study_folder(study: Study, work_dir: str | Path | None) -> Path:
+    return Path(work_dir or Path('work_dirs', 'studies', study.name))
+
+
+def plan_runs(study: Study, folder: Path, seeds: Sequence[int], amp: bool) -> list[Run]:
+    """The runs of a study; all variants of a seed come before the next seed."""
+    return [
+        Run(
+            variant=variant.name,
+            seed=seed,
+            folder=folder / variant.name / f'seed{seed}',
+            config=config_path(folder, variant),
+            digest=variant.digest + ('-amp' if amp else ''),
+            amp=amp,
+            counts_images=_counts_images(variant),
+        )
+        for seed in seeds
+        for variant in study.variants.values()
+    ]
+
+
+def earlier_note(folder: Path) -> dict[str, Any]:
+    """Options and seeds of the earlier starts of a study; nothing where there was none."""
+    try:
+        return json.loads((folder / 'study.json').read_bytes())
+    except FileNotFoundError:
+        return {}
+
+
+def config_path(folder: Path, variant: Variant) -> Path:
+    return folder / variant.name / f'{variant.name}.py'
+
+
+def write_configs(study: Study, folder: Path) -> dict[str, Path]:
+    """Write the merged config of each variant; the paths by name."""
+    paths = {name: config_path(folder, variant) for name, variant in study.variants.items()}
+    for name, path in paths.items():
+        write_atomically(path, study.variants[name].text.encode())
+    return paths
+
+
+def take_over(folder: Path, resume: bool, amp: bool) -> None:
+    """Raise UserError where a folder has runs that this start may not, or cannot, go on with."""
+    before = earlier_note(folder)
+    if before and not resume:
+        raise UserError(
+            f'{folder} holds runs of an earlier start of this study: go on with it (--resume), '
+            'name another folder (--work-dir), or remove it'
+        )
+    if before and before['amp'] != amp:
+        was, remedy = ('with', 'add') if before['amp'] else ('without', 'leave out')
+        raise UserError(
+            f'the study in {folder} was begun {was} --amp, and its runs would not be comparable: '
+            f'{remedy} --amp, or name another folder (--work-dir)'
+        )
+
+
+def write_note(folder: Path, amp: bool, seeds: Sequence[int]) -> None:
+    """Keep the options of this start, and the seeds of all starts."""
+    seeds = sorted({*earlier_note(folder).get('seeds', ()), *seeds})
+    note = {'amp': amp, 'seeds': seeds, 'commit': commit()}
+    write_atomically(folder / 'study.json', json.dumps(note).encode())
+
+
+def move_aside(run: Run) -> None:
+    """Keep the results of other settings under another name."""
+    digest = read_state(run.folder).get('digest')
+    if digest in (None, run.digest):
+        return
+    end_what_is_left(run)
+    kept = run.folder.parent / 'replaced' / f'{run.folder.name}-{digest}'
+    kept.parent.mkdir(exist_ok=True)
+    number = 1
+    while kept.exists():
+        number += 1
+        kept = kept.with_name(f'{run.folder.name}-{digest}-{number}')
+    run.folder.rename(kept)
+
+
+def _counts_images(variant: Variant) -> bool:
+    metric = variant.settings.get('test_evaluator')
+    return isinstance(metric, dict) and metric.get('type') == 'SegmentationMetric'
