@@ -76,12 +76,12 @@ def check_inference(model: nn.Module) -> None:
         raise UserError(f'model.test_cfg.mode is {mode!r}: it must be whole or slide')
 
 
-def compute_losses(model: EncoderDecoder, image: Tensor) -> None:
-    """Compute the losses of all heads on an image (1, 3, H, W) whose labels are all class 0."""
-    sample = SegDataSample(metainfo=dict(img_shape=image.shape[2:], pad_shape=image.shape[2:]))
-    label = torch.zeros(1, *image.shape[2:], dtype=torch.long, device=image.device)
+def compute_losses(model: EncoderDecoder, images: Tensor) -> None:
+    """Compute the losses of all heads on images (B, 3, H, W) whose labels are all class 0."""
+    sample = SegDataSample(metainfo=dict(img_shape=images.shape[2:], pad_shape=images.shape[2:]))
+    label = torch.zeros(1, *images.shape[2:], dtype=torch.long, device=images.device)
     sample.gt_sem_seg = PixelData(data=label)
-    model.loss(image, [sample])
+    model.loss(images, [sample] * len(images))
 
 
 def _built_heads(model: nn.Module, settings: dict) -> Iterator[tuple[str, nn.Module]]:

@@ -20,7 +20,7 @@ from .studies import STUDIES, merged, variants
 from .test_configs import build, heads_of, settings_of_a_run
 
 KEYS = {'question', 'base', 'baseline', 'variants', 'grid', 'class_groups', 'data', 'options'}
-CPU_RECIPES = ('camvid-180x240', 'toy-128x256')
+CPU_RECIPES = ('camvid-180x240', 'camvidclips-180x240', 'toy-128x256')
 
 each_study = pytest.mark.parametrize('path', STUDIES, ids=lambda path: path.stem)
 each_variant = pytest.mark.parametrize(
@@ -122,11 +122,12 @@ def test_trains_three_iterations(path, name):
     torch.manual_seed(0)
     model = build(config).train()
     num_classes = len(DATASETS.get(config.train_dataloader.dataset.type).METAINFO['classes'])
+    frames = config.train_dataloader.dataset.get('num_frames', 2)
     optimizer = OptimWrapper(torch.optim.SGD(model.parameters(), lr=1e-3))
     before = {key: value.clone() for key, value in model.named_parameters()}
     for _ in range(3):
-        images = torch.randn(2, 3, 33, 49)
-        labels = torch.randint(0, num_classes, (2, 1, 33, 49))
+        images = torch.randn(frames, 3, 33, 49)
+        labels = torch.randint(0, num_classes, (frames, 1, 33, 49))
         samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
         loss, _ = model.parse_losses(model.loss(images, samples))
         optimizer.update_params(loss)
