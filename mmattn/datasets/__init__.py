@@ -8,6 +8,13 @@ from mmattn.compat import import_mmseg
 import_mmseg()
 
 from mmattn.datasets.camvid import CamVidDataset  # noqa: E402
+from mmattn.datasets.clips import CamVidClips, ClipSampler  # noqa: E402
 from mmattn.datasets.toy import ToyScenesDataset, generate_toy_scenes  # noqa: E402
 
-__all__ = ['CamVidDataset', 'ToyScenesDataset', 'generate_toy_scenes']
+__all__ = [
+    'CamVidClips',
+    'CamVidDataset',
+    'ClipSampler',
+    'ToyScenesDataset',
+    'generate_toy_scenes',
+]

@@ -16,7 +16,7 @@ class Draw(NamedTuple):
 
     index: int
     seed: int
-    position: int  # in the run, over all processes
+    position: int  # in the run, over all processes; of a clip's frames that of the first
 
 
 def seekable(loader: dict) -> dict | None:
@@ -60,6 +60,9 @@ class SeededDataset(Dataset):
 class SeekableSampler(Sampler):
     """The endless draws of another sampler, from any position on.
 
+    The frames of a clip (of a data set with ``num_frames``) are loaded with the random numbers of
+    its first one.
+
     Only indices are drawn to reach a position, no data is loaded. A sampler that ends is begun
     again, with its next epoch.
 
@@ -93,8 +96,10 @@ class SeekableSampler(Sampler):
 
     def __iter__(self) -> Iterator[Draw]:
         self.start_at(self.position * self.world_size, self.seed)  # some samplers are used up
+        frames = getattr(self.dataset, 'num_frames', 1)
         for position, index in islice(enumerate(self._endless()), self.position, None):
-            yield Draw(index, self.seed, position * self.world_size + self.rank)
+            first = position - position % frames
+            yield Draw(index, self.seed, first * self.world_size + self.rank)
 
     def _endless(self) -> Iterator[int]:
         for epoch in count():

@@ -140,10 +140,15 @@ def _macs(backbone: nn.Module, mode: FakeTensorMode | None, size: tuple[int, int
         return None
     try:
         with mode, torch.no_grad():
-            image = torch.empty(1, 3, *size)
-            return count_macs(lambda: backbone(image))
+            clip = torch.empty(_frames_of_clip(backbone), 3, *size)
+            return count_macs(lambda: backbone(clip)) / len(clip)
     except Exception:
         return None
+
+
+def _frames_of_clip(model: nn.Module) -> int:
+    """How many images a model must see together: 1, or the frames of its attention over clips."""
+    return max(getattr(module, 'num_frames', 1) for module in model.modules())
 
 
 def _count_parameters(module: nn.Module) -> int:
@@ -153,7 +158,7 @@ def _count_parameters(module: nn.Module) -> int:
 def _look_inside(
     model: nn.Module, mode: FakeTensorMode, settings: dict, size: tuple[int, int]
 ) -> float | None:
-    """Multiply-adds of an inference; None where they cannot be counted without values.
+    """Multiply-adds of an inference on an image; None where they cannot be counted without values.
 
     Raises:
         UserError: The heads do not fit, or an image of zeros fails in the libraries' own code.
@@ -172,11 +177,11 @@ def _look_inside(
     check_inference(model)
     macs = error = None
     with mode, torch.no_grad():
-        image = torch.empty(1, 3, *size)
+        clip = torch.empty(_frames_of_clip(model), 3, *size)
         try:
-            macs = count_macs(lambda: model(image, mode='tensor'))
+            macs = count_macs(lambda: model(clip, mode='tensor')) / len(clip)
             if isinstance(model, EncoderDecoder):
-                compute_losses(model, image)
+                compute_losses(model, clip)
         except Exception as caught:
             error = caught
     check_heads(settings, [level.shape[1] for level in levels])
@@ -191,12 +196,12 @@ def _look_inside(
 def _confirm(settings: dict, size: tuple[int, int]) -> None:
     """Raise UserError where the model fails with values too, and in the libraries' code alone."""
     model = _build_here(settings)
-    image = torch.zeros(1, 3, *size)
+    clip = torch.zeros(_frames_of_clip(model), 3, *size)
     try:
         with torch.no_grad():
-            model(image, mode='tensor')
+            model(clip, mode='tensor')
             if isinstance(model, EncoderDecoder):
-                compute_losses(model, image)
+                compute_losses(model, clip)
     except (UserError, MemoryError):
         raise
     except Exception as error:

@@ -24,11 +24,9 @@ def variants(study: Config) -> dict[str, list[Change]]:
 
 def merged(path: Path, study: Config, changes: list[Change]) -> Config:
     """The config of a variant of the study in a file."""
-    config = deepcopy(load(path.parent / study.base))
-    for change in changes:
-        if isinstance(change, str):
-            config = deepcopy(load(path.parent / change))
-        else:
+    file = [study.base, *(change for change in changes if isinstance(change, str))][-1]
+    config = deepcopy(load(path.parent / file))
+    for change in [study.get('options', {}), *changes]:
+        if isinstance(change, dict):
             config.merge_from_dict(deepcopy(change))
-    config.merge_from_dict(deepcopy(study.get('options', {})))
     return config

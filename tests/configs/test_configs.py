@@ -125,15 +125,16 @@ def test_builds_trains_and_predicts(path):
     num_classes = len(DATASETS.get(config.train_dataloader.dataset.type).METAINFO['classes'])
     torch.manual_seed(0)
     size = (33, 49)
-    images = torch.randn(2, 3, *size)  # two: norms of maps of one pixel need them
-    labels = torch.randint(0, num_classes, (2, 1, *size))
+    frames = config.train_dataloader.dataset.get('num_frames', 1)
+    images = torch.randn(2 * frames, 3, *size)  # two: norms of maps of one pixel need them
+    labels = torch.randint(0, num_classes, (2 * frames, 1, *size))
     samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
     for sample in samples:
         sample.set_metainfo(dict(img_shape=size, ori_shape=size))
 
     with torch.no_grad():
         losses = model.train().loss(images, samples)
-        prediction = model.eval().predict(images[:1], samples[:1])[0]
+        prediction = model.eval().predict(images[:frames], samples[:frames])[0]
 
     assert all(torch.isfinite(loss).all() for loss in losses.values())
     assert prediction.seg_logits.data.shape == (num_classes, *size)
@@ -184,7 +185,7 @@ def check_name(path: Path, config: Config) -> None:
     crop = [step for step in config.train_dataloader.dataset.pipeline if step.type == 'RandomCrop']
     assert [step.crop_size for step in crop] == [crop_size]
     assert config.model.data_preprocessor.size == crop_size
-    assert path.parent.name in (name['method'], 'camvid_cpu', 'plugins', 'ablations')
+    assert path.parent.name in (name['method'], 'camvid_cpu', 'plugins', 'temporal', 'ablations')
 
 
 @each_leaf

@@ -56,6 +56,15 @@ def test_multiply_adds_grow_with_the_image():
     assert look_at_model(large).macs == pytest.approx(2 * look_at_model(small).macs, rel=1e-6)
 
 
+def test_attention_over_clips_is_looked_at_with_a_clip():
+    plugin = dict(cfg=dict(type='SIAU', num_frames=3), position='after_stage')
+    facts = look_at_model(config(backbone=dict(plugins=[plugin])))
+    plugin['cfg']['num_frames'] = 1
+    single = look_at_model(config(backbone=dict(plugins=[plugin])))
+    assert facts.parameters == single.parameters
+    assert facts.macs == pytest.approx(single.macs, rel=0.01)
+
+
 def test_what_is_plugged_in_is_counted_apart():
     plugin = dict(cfg=dict(type='SE', reduction=4), position='after_conv2')
     bare, plugged = look_at_model(config()), look_at_model(config(backbone=dict(plugins=[plugin])))
