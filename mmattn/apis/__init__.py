@@ -5,6 +5,7 @@ from mmattn.compat import import_mmseg
 import_mmseg()
 
 from mmattn.apis.checking import check  # noqa: E402
+from mmattn.apis.converting import convert  # noqa: E402
 from mmattn.apis.models import load_model  # noqa: E402
 from mmattn.apis.predicting import PredictResult, predict  # noqa: E402
 from mmattn.apis.prediction import Prediction  # noqa: E402
@@ -18,6 +19,7 @@ __all__ = [
     'Segmentor',
     'TrainResult',
     'check',
+    'convert',
     'load_model',
     'predict',
     'test',

@@ -29,6 +29,7 @@ COMMANDS = (
     'zoo',
     'probe',
     'cost',
+    'convert',
 )
 
 

@@ -4,7 +4,12 @@ from mmattn.compat import import_mmseg
 
 import_mmseg()
 
-from mmattn.models.backbones import AttnResNet, AttnResNetV1c, AttnResNetV1d  # noqa: E402
+from mmattn.models.backbones import (  # noqa: E402
+    AlignedHRNet,
+    AttnResNet,
+    AttnResNetV1c,
+    AttnResNetV1d,
+)
 from mmattn.models.decode_heads import (  # noqa: E402
     ANLHead,
     AttentionHead,
@@ -20,6 +25,7 @@ from mmattn.models.necks import AFFFPN, AttentionNeck  # noqa: E402
 __all__ = [
     'AFFFPN',
     'ANLHead',
+    'AlignedHRNet',
     'AttentionHead',
     'AttentionNeck',
     'AttnResNet',
