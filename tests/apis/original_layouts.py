@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 State = dict[str, Tensor]
 NUM_CLASSES = 5
+_BLOCKS = {18: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
 def conv(
@@ -40,6 +41,18 @@ def below(prefix: str, state: State) -> State:
 
 def merged(*states: State) -> State:
     return {key: value for state in states for key, value in state.items()}
+
+
+def published(state: State) -> State:
+    """As large as the published network: 32 times the channels, 19 classes; shapes alone."""
+    sizes = {1: 1, 3: 3, NUM_CLASSES: 19}
+    return {
+        key: torch.empty(
+            (*(sizes.get(size, 32 * size) for size in value.shape[:2]), *value.shape[2:]),
+            device='meta',
+        )
+        for key, value in state.items()
+    }
 
 
 class Block(nn.Module):
@@ -81,7 +94,7 @@ class OriginalResNet(nn.Module):
     Args:
         stem: 'plain' (one 7x7 convolution), 'sequential' (PyTorch-Encoding, timm), 'flat' (CCNet)
             or the name of a module that holds the layers (torchcv).
-        depth: 50, or 18.
+        depth: 18, 50 or 101.
         stem_channels: Channels of the three convolutions of a deep stem.
         dilations: Of the first block and of the others, for each stage.
         strides: Of each stage.
@@ -99,7 +112,7 @@ class OriginalResNet(nn.Module):
     ) -> None:
         super().__init__()
         self.kind = stem
-        deep, blocks = (True, (3, 4, 6, 3)) if depth == 50 else (False, (2, 2, 2, 2))
+        deep, blocks = depth > 18, _BLOCKS[depth]
         base = 2 if deep else 8
         a, b, c = stem_channels
         if stem == 'plain':
@@ -174,21 +187,21 @@ def ccnet_head(old_names: bool = False) -> State:
 
 def side_output(norm_name: str = 'dsn.1') -> State:
     return merged(
-        conv('dsn.0', 12, 32, 3, bias=True),
-        norm(norm_name, 12),
-        conv('dsn.3', NUM_CLASSES, 12, bias=True),
+        conv('dsn.0', 16, 32, 3, bias=True),
+        norm(norm_name, 16),
+        conv('dsn.3', NUM_CLASSES, 16, bias=True),
     )
 
 
 def ann_network() -> State:
     def stage(name: str, low: int, high: int, out: int) -> State:
         return merged(
-            conv(f'{name}.f_key.0', 6, low, bias=True),
-            norm(f'{name}.f_key.1.0', 6),
-            conv(f'{name}.f_query.0', 6, high, bias=True),
-            norm(f'{name}.f_query.1.0', 6),
-            conv(f'{name}.f_value', 6, low, bias=True),
-            conv(f'{name}.W', out, 6, bias=True),
+            conv(f'{name}.f_key.0', 8, low, bias=True),
+            norm(f'{name}.f_key.1.0', 8),
+            conv(f'{name}.f_query.0', 8, high, bias=True),
+            norm(f'{name}.f_query.1.0', 8),
+            conv(f'{name}.f_value', 8, low, bias=True),
+            conv(f'{name}.W', out, 8, bias=True),
         )
 
     inner = stage('context.2.stages.0', 16, 16, 16)
@@ -227,12 +240,12 @@ def fla_network() -> State:
         conv('fully.conv.0', 16, 16, 3),
         norm('fully.conv.1', 16),
         output('conv_out1', 80, 16),
-        output('conv_out2', 16, 4),
-        output('conv_out3', 32, 4),
+        output('conv_out2', 16, 2),
+        output('conv_out3', 32, 2),
     )
 
 
-def ocr_heads(channels: int) -> State:
+def ocr_heads(channels: int, k: int = 1) -> State:
     def layer(name: str, out_channels: int, in_channels: int) -> State:
         stem, index = name.rsplit('.', 1)
         return merged(
@@ -244,14 +257,14 @@ def ocr_heads(channels: int) -> State:
         conv('aux_head.0', channels, channels, bias=True),
         norm('aux_head.1', channels),
         conv('aux_head.3', NUM_CLASSES, channels, bias=True),
-        conv('conv3x3_ocr.0', 16, channels, 3, bias=True),
-        norm('conv3x3_ocr.1', 16),
-        layer(f'{block}.f_pixel.0', 8, 16),
-        layer(f'{block}.f_pixel.2', 8, 8),
-        layer(f'{block}.f_object.0', 8, 16),
-        layer(f'{block}.f_object.2', 8, 8),
-        layer(f'{block}.f_down.0', 8, 16),
-        layer(f'{block}.f_up.0', 16, 8),
-        layer('ocr_distri_head.conv_bn_dropout.0', 16, 32),
-        conv('cls_head', NUM_CLASSES, 16, bias=True),
+        conv('conv3x3_ocr.0', 16 * k, channels, 3, bias=True),
+        norm('conv3x3_ocr.1', 16 * k),
+        layer(f'{block}.f_pixel.0', 8 * k, 16 * k),
+        layer(f'{block}.f_pixel.2', 8 * k, 8 * k),
+        layer(f'{block}.f_object.0', 8 * k, 16 * k),
+        layer(f'{block}.f_object.2', 8 * k, 8 * k),
+        layer(f'{block}.f_down.0', 8 * k, 16 * k),
+        layer(f'{block}.f_up.0', 16 * k, 8 * k),
+        layer('ocr_distri_head.conv_bn_dropout.0', 16 * k, 32 * k),
+        conv('cls_head', NUM_CLASSES, 16 * k, bias=True),
     )

@@ -122,7 +122,7 @@ def test_ann_is_converted_whole(files):
     state = merged(below('backbone.', original.state_dict()), ann_network())
     model, _ = loaded('ann', files, state, TOY['anl'])
     assert_same_features(model, original)
-    assert model.decode_head.context.stages[0].key_project.conv.weight.shape[0] == 6
+    assert model.decode_head.context.stages[0].key_project.conv.weight.shape[0] == 8
 
 
 @pytest.mark.parametrize('source', ['ann', 'ccnet'])

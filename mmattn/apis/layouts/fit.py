@@ -14,9 +14,14 @@ from mmattn.preflight.model import look_at_model
 from mmattn.preflight.pretrained import drop_pretrained
 
 _PLUGGED = ('plugins', 'fusion', 'conv2')
-# What backbones and heads of MMSegmentation take where a config says nothing.
-_DEFAULTS = {'stem_channels': 64, 'base_channels': 64, 'align_corners': False}
-_DEFAULTS['contract_dilation'] = False
+# What backbones and heads take where a config says nothing.
+_DEFAULTS = {
+    'stem_channels': 64,
+    'base_channels': 64,
+    'contract_dilation': False,
+    'align_corners': False,
+    'aux_channels': 64,
+}
 
 
 def format_options(settings: Settings) -> str:
@@ -60,7 +65,7 @@ def lacking_settings(
             for key in _PLUGGED:
                 cfg.model.backbone.pop(key, None)
         shapes = look_at_model(cfg).shapes
-    settings = _differing(plan.settings, cfg)
+    settings = differing_settings(plan.settings, cfg)
     if layout.backbone_only:
         shapes = {
             key.removeprefix('backbone.'): shape
@@ -79,8 +84,8 @@ def lacking_settings(
     return settings
 
 
-def _differing(settings: Settings, cfg: Config) -> Settings:
-    """The settings that a config does not have; a backbone of ours stands for mmseg's."""
+def differing_settings(settings: Settings, cfg: Config) -> Settings:
+    """Those of the settings that a config does not have; a backbone of ours stands for mmseg's."""
     lacking = {}
     for place, value in settings.items():
         given = _setting(cfg, place)
