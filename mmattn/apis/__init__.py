@@ -6,6 +6,7 @@ import_mmseg()
 
 from mmattn.apis.attending import draw_attention  # noqa: E402
 from mmattn.apis.checking import check  # noqa: E402
+from mmattn.apis.converting import convert  # noqa: E402
 from mmattn.apis.models import load_model  # noqa: E402
 from mmattn.apis.predicting import PredictResult, predict  # noqa: E402
 from mmattn.apis.prediction import Prediction  # noqa: E402
@@ -23,6 +24,7 @@ __all__ = [
     'TrainResult',
     'ablate',
     'check',
+    'convert',
     'draw_attention',
     'load_model',
     'predict',

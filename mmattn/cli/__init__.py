@@ -31,6 +31,7 @@ COMMANDS = (
     'check',
     'cost',
     'probe',
+    'convert',
     'zoo',
 )
 

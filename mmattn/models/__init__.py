@@ -4,7 +4,13 @@ from mmattn.compat import import_mmseg
 
 import_mmseg()
 
-from mmattn.models.backbones import AttnResNet, AttnResNetV1c, AttnResNetV1d, AttnResNeXt  # noqa: E402
+from mmattn.models.backbones import (  # noqa: E402
+    AlignedHRNet,
+    AttnResNet,
+    AttnResNetV1c,
+    AttnResNetV1d,
+    AttnResNeXt,
+)
 from mmattn.models.decode_heads import (  # noqa: E402
     ANLHead,
     AttentionHead,
@@ -30,6 +36,7 @@ __all__ = [
     'AFFFPN',
     'ANLHead',
     'AddFusion',
+    'AlignedHRNet',
     'AttentionHead',
     'AttentionNeck',
     'AttnResNeXt',

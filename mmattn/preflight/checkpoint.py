@@ -79,13 +79,13 @@ def check_checkpoint(
     refuse_non_finite(path, weights)
     if resume:
         check_training_state(path, checkpoint, cfg)
-    expected = _compared(shapes, resume)
-    found = _compared({key: tuple(value.shape) for key, value in weights.items()}, resume)
-    differences = _differences(found, expected)
-    if differences:
+    expected = compared(shapes, resume)
+    found = compared({key: tuple(value.shape) for key, value in weights.items()}, resume)
+    misfit = differences(found, expected)
+    if misfit:
         raise UserError(
             f'checkpoint {path} does not fit the config, it is of {_guess(found, expected, cfg)}. '
-            f'{differences}. Give the config it was trained with{_trained_with(checkpoint)}'
+            f'{misfit}. Give the config it was trained with{_trained_with(checkpoint)}'
         )
     return changed_settings(checkpoint, cfg) if resume else ''
 
@@ -114,7 +114,7 @@ def _weights(path: str | Path, checkpoint: Any) -> dict[str, torch.Tensor]:
     return {key.removeprefix('module.'): value for key, value in weights.items()}
 
 
-def _compared(
+def compared(
     shapes: dict[str, tuple[int, ...]], with_auxiliary: bool
 ) -> dict[str, tuple[int, ...]]:
     """The entries that must be equal."""
@@ -124,7 +124,7 @@ def _compared(
     return {key: shape for key, shape in shapes.items() if not re.fullmatch(ignored, key)}
 
 
-def _differences(found: dict, expected: dict) -> str:
+def differences(found: dict, expected: dict) -> str:
     """The first keys of each kind of difference, in words; empty when there is none."""
     kinds = {
         'Of other shapes': [
