@@ -10,6 +10,8 @@ from mmengine.config import Config
 from mmseg.registry import MODELS
 from mmseg.utils import register_all_modules
 
+from mmattn.cli import COMMANDS
+
 REPO = Path(__file__).resolve().parents[1]
 README = (REPO / 'README.md').read_text()
 # Configs that the README tells its reader to write, with where.
@@ -43,7 +45,9 @@ def test_commands_use_targets_and_options_that_exist():
         words = shlex.split(command, comments=True)
         if words[0] == 'make':
             assert re.search(rf'^{words[1]}:', makefile, re.MULTILINE), command
-        tool = next((word for word in words if word.startswith('tools/')), None)
+        if words[0] == 'mmattn':
+            assert words[1] in COMMANDS, command
+        tool = next((w for w in words if w.startswith('tools/') or w in COMMANDS), None)
         if tool:
             known = ''.join(file.read_text() for file in (REPO / 'mmattn' / 'cli').glob('*.py'))
             options = [w for w in words[words.index(tool) :] if w.startswith('--')]
