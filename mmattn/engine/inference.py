@@ -10,8 +10,8 @@ from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-# Logits that are resized at a time, in elements: 256 MiB in float32.
-RESIZED_AT_ONCE = 2**26
+# Logits that are resized at a time, in elements: 128 MiB in float32.
+RESIZED_AT_ONCE = 2**25
 
 
 class LeanInference:
@@ -99,8 +99,8 @@ class LeanInference:
                 best, labels = value, label
             else:
                 better = value > best
-                best = torch.where(better, value, best)
-                labels = torch.where(better, label + first, labels)
+                torch.where(better, value, best, out=best)
+                torch.where(better, label.add_(first), labels, out=labels)
         return labels
 
 
