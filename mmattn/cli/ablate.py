@@ -32,10 +32,13 @@ def run(args: argparse.Namespace) -> None:
     arguments = {key: value for key, value in vars(args).items() if key != 'slurm_options'}
     with stop_signals():
         from mmattn.apis import ablate, report
+        from mmattn.studies import overview
         from mmattn.studies.runs import DONE, FAILED, STOPPED
 
         result = ablate(**arguments, launcher_options=options)
-        print(result)
+        failed = [run for run in result.runs if run.state()['state'] == FAILED]
+        # On a terminal the table is there already, and what failed has not been told in words.
+        print(*overview.lines(failed) if sys.stdout.isatty() else [result], sep='\n')
         states = result.states.values()
         if DONE in states:
             print(f'report: {report(args.study, work_dir=args.work_dir)}')

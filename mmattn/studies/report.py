@@ -106,7 +106,9 @@ def _pictures(results: Results, costs: dict[str, VariantCost], out: Path) -> lis
             dots = [own[seed] - baseline[seed] for seed in own if seed in baseline]
             bars.append(Bar(name, found.mean, found.low, found.high, dots))
         path = plot_differences(
-            bars, out / 'differences.png', label=f'mIoU minus that of {study.baseline} (points)'
+            bars,
+            out / 'differences.png',
+            label=f'mIoU minus that of the baseline {study.baseline!r} (points)',
         )
         pictures.append(
             Picture(
@@ -177,7 +179,7 @@ def _class_picture(results: Results, out: Path) -> list[Picture]:
         [name for name in study.variants if name != study.baseline],
         values,
         out / 'classes.png',
-        title=f'IoU of each class minus that of {study.baseline}, mean over seeds',
+        title=f'IoU of each class minus that of the baseline {study.baseline!r}, mean over seeds',
         limits=(-largest, largest),
         label='difference (points)',
         colours='RdBu',

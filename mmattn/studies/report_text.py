@@ -16,29 +16,32 @@ def verdict(variant: str, baseline: str, found: Difference | None) -> str:
         return f'{variant}: not measured, since no seed is finished for both.'
     if found.low is None:
         return (
-            f'{variant}: {found.mean:+.2f} points of mIoU against {baseline} on one seed. One seed '
-            'shows no difference: how far two seeds lie apart is not known.'
+            f'{variant}: {found.mean:+.2f} points of mIoU against the baseline {baseline!r} on one '
+            'seed. One seed shows no difference: how far two seeds lie apart is not known.'
         )
     numbers = f'{difference(found)} points of mIoU, {found.seeds} seeds'
     if not found.shown:
-        return f'{variant}: no difference shown to {baseline} ({numbers}).'
-    return f'{variant}: {"better" if found.mean > 0 else "worse"} than {baseline} ({numbers}).'
+        return f'{variant}: no difference shown to the baseline {baseline!r} ({numbers}).'
+    word = 'better' if found.mean > 0 else 'worse'
+    return f'{variant}: {word} than the baseline {baseline!r} ({numbers}).'
 
 
 def summary(results: Results) -> list[Block]:
     """The answer first: a sentence for each variant."""
     study = results.study
     compared = [name for name in study.variants if name != study.baseline]
-    verdicts = [verdict(name, study.baseline, results.difference(name, miou)) for name in compared]
+    differences = {name: results.difference(name, miou) for name in compared}
+    verdicts = [verdict(name, study.baseline, found) for name, found in differences.items()]
     blocks: list[Block] = [Paragraph(_state(results)), Bullets(verdicts)]
-    if len(compared) > 1:
-        expected = (1 - CONFIDENCE) * len(compared)
+    intervals = sum(found is not None and found.low is not None for found in differences.values())
+    if intervals > 1:
+        expected = (1 - CONFIDENCE) * intervals
         blocks.append(
             Paragraph(
-                f'{len(compared)} variants are compared with one baseline. Of intervals of '
-                f'{CONFIDENCE:.0%}, {expected:.1g} in {len(compared)} leave 0 out by chance where '
-                'there is no difference at all: a single difference that is only just shown wants '
-                'more seeds.'
+                f'{intervals} variants are compared with one baseline. Where there is no '
+                f'difference at all, {expected:.2g} of {intervals} intervals of {CONFIDENCE:.0%} '
+                'leave 0 out by chance: a single difference that is only just shown wants more '
+                'seeds.'
             )
         )
     return blocks
@@ -56,9 +59,9 @@ def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[B
             [
                 'mIoU: of the last checkpoint on the test data of the config, in percent; mean ± '
                 'standard deviation over seeds, and their number.',
-                f'minus {results.study.baseline}: mean over the seeds that both have, with the '
-                f"{CONFIDENCE:.0%} confidence interval of Student's t. It answers: would other "
-                'seeds say the same? Variants of one seed share the order of the data, the '
+                f'minus baseline ({results.study.baseline!r}): mean over the seeds that both have, '
+                f"with the {CONFIDENCE:.0%} confidence interval of Student's t. It answers: would "
+                'other seeds say the same? Variants of one seed share the order of the data, the '
                 'augmentations, and the initial weights of the layers that they have in common.',
                 f'over images: {CONFIDENCE:.0%} interval of the same difference by the bootstrap '
                 'over test images, with these trained weights. It answers: would other images of '

@@ -20,7 +20,7 @@ def of_variants(results: Results, costs: dict[str, VariantCost]) -> list[Block]:
     """A row for each variant: scores, difference, and costs."""
     study = results.study
     groups = [f'{name} IoU' for name in study.class_groups]
-    header = ['variant', 'mIoU', *groups, f'minus {study.baseline}', 'over images']
+    header = ['variant', 'mIoU', *groups, 'minus baseline', 'over images']
     header += [f'seeds for {DIFFERENCE}', 'parameters', 'multiply-adds', 'latency']
     header += ['activations', 'GPU memory', 'training']
     rows = []

@@ -92,7 +92,10 @@ def test_six_finished_runs_are_reported_within_twenty_seconds(six_runs):
     out = folder / 'report'
     assert page == out / 'report.html'
     text = (out / 'report.md').read_text()
-    assert 'se: better than none (+4.20 (+3.70 to +4.70) points of mIoU, 3 seeds).' in text
+    assert (
+        "se: better than the baseline 'none' (+4.20 (+3.70 to +4.70) points of mIoU, 3 seeds)."
+        in text
+    )
     assert 'Runs: 6 of 6 done.' in text
     assert '| hulls IoU |' in text
     assert 'seeds for 0.5' in text and 'torch 9.9' in text
@@ -172,9 +175,15 @@ def test_a_class_group_of_unknown_classes_is_told(six_runs):
 @pytest.mark.parametrize(
     ('difference', 'words'),
     [
-        (Difference(1.0, 0.1, 0.5, 1.5, 3), 'a: better than b (+1.00 (+0.50 to +1.50) points'),
-        (Difference(-1.0, 0.1, -1.5, -0.5, 3), 'a: worse than b (-1.00'),
-        (Difference(1.0, 2.0, -1.0, 3.0, 3), 'a: no difference shown to b (+1.00 (-1.00 to +3.00)'),
+        (
+            Difference(1.0, 0.1, 0.5, 1.5, 3),
+            "a: better than the baseline 'b' (+1.00 (+0.50 to +1.50) points",
+        ),
+        (Difference(-1.0, 0.1, -1.5, -0.5, 3), "a: worse than the baseline 'b' (-1.00"),
+        (
+            Difference(1.0, 2.0, -1.0, 3.0, 3),
+            "a: no difference shown to the baseline 'b' (+1.00 (-1.00 to +3.00)",
+        ),
         (Difference(9.0, None, None, None, 1), 'One seed shows no difference'),
         (None, 'a: not measured'),
     ],
