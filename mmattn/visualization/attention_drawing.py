@@ -185,7 +185,9 @@ def _legend(ax: Axes, scene: Scene, words: dict[int, str], title: str) -> None:
 
 def matrix(ax: Axes, weights: Tensor, x_label: str, y_label: str, label: str) -> None:
     """(rows, columns) of weights, and their colour bar."""
-    image = ax.imshow(weights.float().cpu(), cmap=COLOURS, aspect='auto', interpolation='nearest')
+    image = ax.imshow(
+        weights.float().cpu().numpy(), cmap=COLOURS, aspect='auto', interpolation='nearest'
+    )
     ax.set(xlabel=x_label, ylabel=y_label)
     ax.figure.colorbar(image, ax=ax, label=label, fraction=0.04)
 

@@ -79,7 +79,7 @@ def test_only_the_queries_that_are_asked_for_are_weighed(name):
             torch.testing.assert_close(weights, step.weights()[:, :, chosen])
 
 
-@every_module
+@pytest.mark.parametrize('name', ['ChannelAttention(16)', 'CIAU(16)', 'FullyAttentional(16)'])
 def test_channels_attend_at_a_pixel_as_in_the_whole_map(name):
     for step in record(build(name), *inputs(name)):
         if isinstance(step, ChannelAttending):
