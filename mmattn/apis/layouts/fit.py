@@ -75,12 +75,8 @@ def lacking_settings(
     found = {key: tuple(value.shape) for key, value in state.items()}
     misfit = differences(compared(found, False), compared(shapes, False))
     if misfit:
-        advice = 'it is the config of another model'
-        if settings:
-            advice = f'the weights need --cfg-options {format_options(settings)}'
-        raise UserError(
-            f'the weights do not fit {config}. {misfit}. {advice[0].upper()}{advice[1:]}'
-        )
+        options = f'--cfg-options {format_options(settings)}' if settings else 'another config'
+        raise UserError(f'the weights do not fit {config}. {misfit}. They need {options}')
     return settings
 
 
