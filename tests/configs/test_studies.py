@@ -16,49 +16,31 @@ from mmengine.structures import PixelData
 from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 
-from .studies import STUDIES, merged, variants
+import mmattn.datasets  # noqa: F401  registers
+from mmattn.studies.plan import Study, load_study
+
 from .test_configs import build, heads_of, settings_of_a_run
 
-KEYS = {
-    'question',
-    'base',
-    'baseline',
-    'variants',
-    'grid',
-    'class_groups',
-    'data',
-    'options',
-    'seeds',
-}
+STUDIES = sorted((Path(__file__).resolve().parents[2] / 'configs' / 'studies').glob('*.py'))
 CPU_RECIPES = ('camvid-180x240', 'camvidclips-180x240', 'toy-128x256')
 
 each_study = pytest.mark.parametrize('path', STUDIES, ids=lambda path: path.stem)
-each_variant = pytest.mark.parametrize(
-    ('path', 'name'),
-    [
-        pytest.param(path, name, id=f'{path.stem}-{name}')
-        for path in STUDIES
-        for name in variants(Config.fromfile(path))
-    ],
-)
+load = cache(load_study)
 
 
 @cache
 def configs(path: Path) -> dict[str, Config]:
-    study = Config.fromfile(path)
-    found = {name: merged(path, study, changes) for name, changes in variants(study).items()}
+    found = {name: Config(variant.settings) for name, variant in load(path).variants.items()}
     init_default_scope(next(iter(found.values())).default_scope)
     return found
 
 
 @each_study
 def test_asks_a_question_of_variants_and_has_a_baseline(path):
-    study = Config.fromfile(path)
-    assert set(study) <= KEYS
+    study: Study = load(path)
     assert study.question.endswith('?')
-    assert study.baseline in variants(study)
-    assert len(variants(study)) >= 2
-    assert (path.parent / study.base).is_file()
+    assert study.baseline in study.variants
+    assert len(study.variants) >= 2
     assert study.data in ('CamVid', 'Cityscapes', 'ADE20K', 'toy scenes')
 
 
@@ -82,10 +64,9 @@ def test_variants_differ_in_the_model_alone(path):
 
 @each_study
 def test_groups_are_of_classes_that_the_data_has(path):
-    study = Config.fromfile(path)
     (data_set,) = {config.train_dataloader.dataset.type for config in configs(path).values()}
     classes = DATASETS.get(data_set).METAINFO['classes']
-    named = [name for group in study.get('class_groups', {}).values() for name in group]
+    named = [name for group in load(path).class_groups.values() for name in group]
     assert set(named) <= set(classes)
     assert len(set(named)) == len(named)
 
@@ -105,7 +86,7 @@ def test_names_are_assigned_and_nothing_is_changed_in_place(path):
 @each_study
 def test_baseline_and_last_variant_build(path):
     """All of them are built and trained by the slow test."""
-    for name in (Config.fromfile(path).baseline, list(configs(path))[-1]):
+    for name in (load(path).baseline, list(configs(path))[-1]):
         with torch.device('meta'):
             build(configs(path)[name])
 
@@ -127,9 +108,13 @@ def shrink(config: Config) -> Config:
 
 
 @pytest.mark.slow
-@each_variant
-def test_trains_three_iterations(path, name):
-    config = shrink(configs(path)[name])
+@each_study
+def test_every_variant_trains_three_iterations(path):
+    for name, config in configs(path).items():
+        train(name, shrink(config))
+
+
+def train(name: str, config: Config) -> None:
     torch.manual_seed(0)
     model = build(config).train()
     num_classes = len(DATASETS.get(config.train_dataloader.dataset.type).METAINFO['classes'])
@@ -142,9 +127,9 @@ def test_trains_three_iterations(path, name):
         samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
         loss, _ = model.parse_losses(model.loss(images, samples))
         optimizer.update_params(loss)
-        assert torch.isfinite(loss)
-    assert any(not torch.equal(value, before[key]) for key, value in model.named_parameters())
-    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+        assert torch.isfinite(loss), name
+    assert any(not torch.equal(value, before[key]) for key, value in model.named_parameters()), name
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values()), name
 
 
 def test_the_page_lists_the_studies_of_papers_with_their_questions():
