@@ -1,7 +1,6 @@
-question = 'Which head gains from SE or CBAM in the backbone, and which does not need them?'
+_base_ = './heads_cityscapes.py'
 base = '../plugins/fcn_r50-d8_4xb4-160k_ade20k-512x512.py'
 data = 'ADE20K'
-baseline = 'fcn-none'
 grid = [
     dict(
         fcn='../plugins/fcn_r50-d8_4xb4-160k_ade20k-512x512.py',
@@ -12,20 +11,5 @@ grid = [
         ocrnet='../ocrnet/ocrnet_r50-d8_4xb4-160k_ade20k-512x512.py',
         fla='../fla/fla_r50-d8_4xb4-160k_ade20k-512x512.py',
     ),
-    dict(
-        none={'model.backbone.type': 'AttnResNetV1c'},
-        **{
-            name: {
-                'model.backbone.type': 'AttnResNetV1c',
-                'model.backbone.plugins': [
-                    dict(
-                        cfg=dict(type=mechanism),
-                        position='after_conv3',
-                        stages=(False, True, True, True),
-                    )
-                ],
-            }
-            for name, mechanism in dict(se='SE', cbam='CBAM').items()
-        },
-    ),
+    _base_.grid[1],
 ]

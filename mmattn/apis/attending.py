@@ -7,15 +7,13 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from mmengine.config import ConfigDict
 from mmengine.dataset import Compose
 from torch import nn
 
-from mmattn.apis.models import load_model
+from mmattn.apis.models import load_model, test_pipeline
 from mmattn.apis.unlabelled import without_labels
 from mmattn.errors import UserError, explain_settings
 from mmattn.files import check_writable, write_atomically
-from mmattn.preflight.data_sets import inner_configs
 from mmattn.visualization.attention_drawing import Panel, Point, Scene
 from mmattn.visualization.attention_page import attention_page, attention_sheet
 from mmattn.visualization.attention_panels import image_panel, layer_panels
@@ -109,7 +107,7 @@ def run_captured(model: nn.Module, image: np.ndarray) -> tuple[CapturedAttention
     Raises:
         UserError: The model has no attention, or the config no test pipeline.
     """
-    steps = without_labels(_test_pipeline(model.cfg))
+    steps = without_labels(test_pipeline(model.cfg))
     with explain_settings():
         prepare = Compose(steps[1:])
     size = image.shape[:2]
@@ -128,18 +126,6 @@ def _read(path: str | Path) -> np.ndarray:
     if image is None:
         raise UserError(f'image {path} cannot be read: it is damaged, or no image')
     return image[:, :, ::-1].copy()
-
-
-def _test_pipeline(cfg: ConfigDict) -> list[dict]:
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    _, first = next(inner_configs(dataset, 'test_dataloader.dataset'))
-    pipeline = first.get('pipeline') or cfg.get('test_pipeline')
-    if not pipeline:
-        raise UserError(
-            'the config does not say how images are prepared: it has neither '
-            'test_dataloader.dataset.pipeline nor test_pipeline'
-        )
-    return pipeline
 
 
 def _short_names(files: Sequence[str | Path]) -> list[str]:

@@ -94,6 +94,23 @@ def dataset_meta(cfg: Config, checkpoint_meta: Any = None) -> dict[str, Any]:
     }
 
 
+def test_pipeline(cfg: Config) -> list[dict]:
+    """The steps that test images go through: those of the test data, or the config's variable.
+
+    Raises:
+        UserError: The config has neither.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    _, first = next(inner_configs(dataset, 'test_dataloader.dataset'))
+    pipeline = first.get('pipeline') or cfg.get('test_pipeline')
+    if not pipeline:
+        raise UserError(
+            'the config does not say how images are prepared: it has neither '
+            'test_dataloader.dataset.pipeline nor test_pipeline'
+        )
+    return pipeline
+
+
 def _dataset_of(cfg: Config) -> dict[str, Any]:
     """What the data set of a config says of its classes; its files are not looked at."""
     for loader in ('test_dataloader', 'val_dataloader', 'train_dataloader'):
