@@ -156,7 +156,10 @@ setup(
         'data': ['cityscapesscripts'],
         'studies': ['scipy'],
         'slurm': ['submitit'],
-        'test': ['pytest', 'hypothesis', 'ruff', 'onnx', 'onnxruntime', 'onnxscript'],
+        'test': [
+            *('pytest', 'hypothesis', 'ruff', 'submitit'),
+            *('onnx', 'onnxruntime', 'onnxscript'),
+        ],
     },
     **commands_and_extensions(),
 )
