@@ -128,13 +128,14 @@ def _read(file: Path) -> tuple[State, dict]:
         saved = content.get('meta')
         if isinstance(saved, dict):
             older = {'classes': saved.get('CLASSES'), 'palette': saved.get('PALETTE')}
-            meta['dataset_meta'] = saved.get('dataset_meta') or older
+            known = saved.get('dataset_meta') or older
+            meta = {'dataset_meta': known} if known.get('classes') else {}
         inner = next((content[key] for key in ('state_dict', 'model') if key in content), None)
         if not isinstance(inner, dict):
             break
         content = inner
     entries = content.items() if isinstance(content, dict) else ()
-    state = {key: value for key, value in entries if isinstance(value, torch.Tensor)}
+    state = {key: value.detach() for key, value in entries if isinstance(value, torch.Tensor)}
     if not state:
         raise UserError(
             f'{file} holds no weights: expected a state dict, or a checkpoint with one under '

@@ -1,4 +1,4 @@
-"""Write docs/zoo.md, the table of all mechanisms."""
+"""Write docs/zoo.md, the table of all mechanisms, and docs/checkpoints.md."""
 
 import argparse
 from pathlib import Path
@@ -13,6 +13,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from mmattn.cli.checkpoints_page import render_checkpoints
     from mmattn.cli.zoo_page import measure_latency, render_zoo
 
     root = Path(__file__).resolve().parents[2]
@@ -20,6 +21,7 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f'{root} is no checkout of mmattn: it has no folder docs to write to')
     if args.measure:
         measure_latency(root)
-    target = root / 'docs' / 'zoo.md'
-    target.write_text(render_zoo(root))
-    print(target)
+    for name, render in (('zoo.md', render_zoo), ('checkpoints.md', render_checkpoints)):
+        target = root / 'docs' / name
+        target.write_text(render(root))
+        print(target)

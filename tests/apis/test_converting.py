@@ -156,9 +156,7 @@ def test_hrnet_ocr_is_converted_whole(files):
         below('model.', merged(backbone.state_dict(), ocr_heads(sum(widths)))),
         {'loss.criterion.weight': torch.ones(NUM_CLASSES)},
     )
-    shallow = {f'model.backbone.extra.stage{i}.num_blocks': [1] * i for i in (1, 2, 3, 4)}
-    shallow |= {f'model.backbone.extra.stage{i}.num_modules': 1 for i in (3, 4)}
-    model, done = loaded('hrnet-ocr', files, state, config, **shallow)
+    model, done = loaded('hrnet-ocr', files, state, config)
     assert done.translation.unused == ['loss.criterion.weight']
     x = torch.randn(1, 3, 32, 64)
     with torch.no_grad():

@@ -62,8 +62,9 @@ def lacking_settings(
         require_keys(cfg, config, 'model')
         drop_pretrained(cfg)
         if layout.backbone_only:  # plugins keep their own initial values
+            backbone = cfg.model.get('backbone') or {}
             for key in _PLUGGED:
-                cfg.model.backbone.pop(key, None)
+                backbone.pop(key, None)
         shapes = look_at_model(cfg).shapes
     settings = differing_settings(plan.settings, cfg)
     if layout.backbone_only:

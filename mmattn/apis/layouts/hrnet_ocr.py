@@ -1,6 +1,7 @@
 """HRNet + OCR of its authors: branch HRNet-OCR of HRNet/HRNet-Semantic-Segmentation on GitHub."""
 
 from mmattn.apis.layouts.plan import IMAGENET, Layout, Plan, Settings, State, conv_norm
+from mmattn.apis.layouts.resnets import count_children
 
 _BACKBONE = ('conv1', 'bn1', 'conv2', 'bn2', 'layer1', 'transition1', 'stage2', 'transition2')
 _BACKBONE += ('stage3', 'transition3', 'stage4')
@@ -36,8 +37,15 @@ def _read(state: State) -> Plan:
         'model.backbone.type': 'AlignedHRNet',
         'model.decode_head.1.type': 'OCRNetHead',
     }
-    for stage in (2, 3, 4):
-        settings[f'model.backbone.extra.stage{stage}.num_channels'] = widths[:stage]
+    blocks = [count_children(state, 'layer1')]
+    for stage in (1, 2, 3, 4):
+        place = f'model.backbone.extra.stage{stage}'
+        if stage > 1:
+            first = f'stage{stage}.0.branches'
+            blocks = [count_children(state, f'{first}.{branch}') for branch in range(stage)]
+            settings[f'{place}.num_channels'] = widths[:stage]
+            settings[f'{place}.num_modules'] = count_children(state, f'stage{stage}')
+        settings[f'{place}.num_blocks'] = blocks
     for head, channels in ((0, coarse), (1, len(state['conv3x3_ocr.0.weight']))):
         settings |= {
             f'model.decode_head.{head}.in_channels': widths,
@@ -46,7 +54,11 @@ def _read(state: State) -> Plan:
             f'model.decode_head.{head}.align_corners': True,
         }
     settings['model.decode_head.1.ocr_channels'] = len(state[f'{_OCR}.f_down.0.weight'])
-    return Plan(rules, settings | IMAGENET, unused=('loss',))
+    notes = (
+        'its branches are enlarged as by the authors for images whose sides are multiples of 32, '
+        'as those of Cityscapes are; others differ a little at the borders',
+    )
+    return Plan(rules, settings | IMAGENET, notes, unused=('loss',))
 
 
 def _widths(state: State) -> list[int]:

@@ -117,7 +117,8 @@ def translate(plan: Plan, state: State) -> Translation:
         if name in translated:
             raise UserError(f'two entries of the file would become {name}; the second is {key}')
         met.add(target)
-        translated[name] = value.reshape(()) if name.endswith('gamma.scale') else value
+        scale = name.endswith('gamma.scale') and value.numel() == 1
+        translated[name] = value.reshape(()) if scale else value
     missing = [target for _, target in plan.rules if target not in met]
     return Translation(_folded(translated), unused, unexpected, list(dict.fromkeys(missing)))
 

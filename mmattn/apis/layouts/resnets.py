@@ -78,7 +78,7 @@ def _stem(kind: str, channels: int) -> Settings:
 
 
 def _read_stages(state: State, prefix: str) -> Settings:
-    blocks = [_count_blocks(state, prefix + stage) for stage in _STAGES]
+    blocks = [count_children(state, prefix + stage) for stage in _STAGES]
     first = f'{prefix}layer1.0'
     bottleneck = f'{first}.conv3.weight' in state
     depth = _DEPTHS.get((bottleneck, tuple(blocks)))
@@ -101,8 +101,9 @@ def _read_stages(state: State, prefix: str) -> Settings:
     return {'depth': depth, 'base_channels': width, 'avg_down': pooled}
 
 
-def _count_blocks(state: State, stage: str) -> int:
-    pattern = re.compile(rf'{re.escape(stage)}\.(\d+)\.')
+def count_children(state: State, name: str) -> int:
+    """Number of modules in a sequence."""
+    pattern = re.compile(rf'{re.escape(name)}\.(\d+)\.')
     return len({found[1] for key in state if (found := pattern.match(key))})
 
 
