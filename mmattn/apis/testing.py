@@ -9,6 +9,7 @@ from mmattn.apis.blame import blame_options
 from mmattn.apis.labels import watch_testing
 from mmattn.apis.unlabelled import drop_labels
 from mmattn.engine import OptimizeHook, PredictionPanelHook, SavePredictionsHook
+from mmattn.engine.cpu import mixed_precision_pays
 from mmattn.engine.runner import Runner, separate_run
 from mmattn.errors import UserError, explain_settings, explain_workers
 from mmattn.evaluation.class_values import keep_class_values, percent_of_classes
@@ -64,7 +65,7 @@ def test(
         options.set_work_dir(cfg, work_dir or Path('work_dirs', Path(config).stem, 'test'))
         options.set_verbose(cfg, verbose)
         cfg.load_from, cfg.resume = str(checkpoint), False
-        if amp:
+        if amp and (not options.on_cpu() or mixed_precision_pays()):
             cfg.test_cfg.fp16 = True  # mmengine's name for autocast; on the CPU it is bfloat16
         if drop_labels(cfg) and not (out or show_dir or cfg.test_evaluator):
             raise UserError(

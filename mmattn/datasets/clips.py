@@ -70,10 +70,12 @@ class CamVidClips(CamVidDataset):
         return found
 
     def __getitem__(self, index: int) -> dict[str, Any]:
-        """The frame of an index; one from ``len(self)`` on is a frame again, with void labels."""
+        """The frame of an index; one from ``len(self)`` on is a frame again, which is not scored:
+        its labels are void, and its sample is marked ``repeated``."""
         sample = super().__getitem__(index % len(self))
         if index >= len(self):
             sample['data_samples'].gt_sem_seg.data.fill_(self.ignore_index)
+            sample['data_samples'].set_metainfo({'repeated': True})
         return sample
 
     def _sequences(self) -> list[list[int]]:

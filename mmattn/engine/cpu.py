@@ -28,19 +28,25 @@ class AutocastOptimWrapper(OptimWrapper):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.device_type = torch.device(get_device()).type
-        self.autocast = self.device_type != 'cpu' or cpu_has_bfloat16()
-        if not self.autocast:
-            print_log(
-                'mixed precision is left out: this CPU has no bfloat16, float32 is faster here',
-                logger='current',
-                level=logging.WARNING,
-            )
+        self.autocast = self.device_type != 'cpu' or mixed_precision_pays()
 
     @contextmanager
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         autocast = torch.autocast(self.device_type, torch.bfloat16, enabled=self.autocast)
         with super().optim_context(model), autocast:
             yield
+
+
+def mixed_precision_pays() -> bool:
+    """Whether this CPU is faster in bfloat16; says so in the log where it is not."""
+    if cpu_has_bfloat16():
+        return True
+    print_log(
+        'mixed precision is left out: this CPU has no bfloat16, float32 is faster here',
+        logger='current',
+        level=logging.WARNING,
+    )
+    return False
 
 
 def cpu_has_bfloat16() -> bool:

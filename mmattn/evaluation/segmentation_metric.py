@@ -1,10 +1,12 @@
 """mmseg's IoUMetric in one pass over the pixels, with more to be asked for."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
+from mmengine.dist import get_world_size
 from mmengine.logging import MMLogger
 from mmseg.evaluation import IoUMetric
 from mmseg.registry import METRICS
@@ -45,6 +47,8 @@ class SegmentationMetric(IoUMetric):
     Raises:
         UserError: An argument makes no sense; a prediction or label is no class.
     """
+
+    _size = math.inf  # images that are evaluated
 
     def __init__(
         self,
@@ -93,8 +97,18 @@ class SegmentationMetric(IoUMetric):
                 super().process(data_batch, [{**sample, 'pred_sem_seg': prediction}])
             except UserError as error:
                 raise UserError(f'{_files(sample)}: {error}') from error
-            if self.images and not self.format_only:
-                self.results[-1] = (*self.results[-1], sample['img_path'])
+            if not self.format_only:
+                source = sample.get('img_path'), sample.get('repeated', False)
+                self.results[-1] = (*self.results[-1], source)
+
+    def evaluate(self, size: int) -> dict[str, float]:
+        """Metrics of all images, each counted once; see mmengine's BaseMetric.evaluate.
+
+        mmengine keeps the first ``size`` results. Those of samplers that repeat images to fill a
+        batch or a clip lie in between, so all are collected, and `compute_metrics` leaves them out.
+        """
+        self._size = size
+        return super().evaluate(len(self.results) * get_world_size())
 
     def intersect_and_union(
         self, pred_label: Tensor, label: Tensor, num_classes: int, ignore_index: int
@@ -121,8 +135,9 @@ class SegmentationMetric(IoUMetric):
     def compute_metrics(self, results: list[tuple[Tensor, ...]]) -> dict[str, float]:
         """Metrics in percent, and the table in the log; see IoUMetric.compute_metrics."""
         paths = []
-        if self.images and not self.format_only:
-            paths = [path for *_, path in results]
+        if not self.format_only:
+            results = _each_once(results, self._size)
+            paths = [path for *_, (path, _) in results]
             results = [tuple(counts) for *counts, _ in results]
         metrics = super().compute_metrics([counts[:4] for counts in results])
         if self.report and not self.format_only:
@@ -181,6 +196,18 @@ class SegmentationMetric(IoUMetric):
         stem = folder / '_'.join(filter(None, (self.prefix, 'evaluation')))
         paths = write_report(stem, report, self.dataset_meta['classes'], confusion, images)
         logger.info(f'report: {", ".join(map(str, paths))}')
+
+
+def _each_once(results: list[tuple], size: int) -> list[tuple]:
+    """Without what a sampler has repeated, where there are more results than images."""
+    if len(results) <= size:
+        return results
+    first = {}
+    for number, result in enumerate(results):
+        path, repeated = result[-1]
+        if not repeated:
+            first.setdefault(number if path is None else path, result)
+    return list(first.values())[:size]
 
 
 def _with_ends(scores: dict[str, np.ndarray], ends: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -111,6 +111,7 @@ def test_evaluation_scores_every_frame_once(root):
         assert len({Path(sample.img_path).stem[0] for sample in batch['data_samples']}) == 1
         for sample in batch['data_samples']:
             scored[Path(sample.img_path).stem] += int((sample.gt_sem_seg.data != 255).any())
+            assert sample.get('repeated', False) == (not (sample.gt_sem_seg.data != 255).any())
     assert scored == dict.fromkeys(NAMES, 1)
 
 

@@ -173,10 +173,12 @@ def test_many_pixels_are_counted_exactly():
     right, wrong = 2**24, 1000
     results = [torch.tensor([[right]] * 4), *[torch.tensor([[0], [1], [1], [0]])] * wrong]
     ious = []
-    for metric, dtype in ((SegmentationMetric(), torch.int64), (IoUMetric(), torch.float32)):
+    source = ('one.png', False)
+    ours, theirs = (SegmentationMetric(), torch.int64, (source,)), (IoUMetric(), torch.float32, ())
+    for metric, dtype, more in (ours, theirs):
         kept = keep_class_values(Evaluator(metric))
         metric.dataset_meta = dict(classes=('all',))
-        metric.compute_metrics([tuple(areas.to(dtype)) for areas in results])
+        metric.compute_metrics([(*areas.to(dtype), *more) for areas in results])
         ious.append(kept['IoU'].item())
     assert ious == [np.float32(right / (right + wrong)), 1]
 
@@ -286,7 +288,7 @@ def test_results_of_an_image_keep_no_more_than_they_hold():
     metric = SegmentationMetric(confusion=True, boundary_ratio=0.02)
     metric.dataset_meta = dict(classes=names(150))
     metric.process({}, random_samples(150, count=1, classes_used=12))
-    bytes_held = sum(counts.untyped_storage().nbytes() for counts in metric.results[0])
+    bytes_held = sum(counts.untyped_storage().nbytes() for counts in metric.results[0][:-1])
     assert bytes_held <= 6 * 150 * 8 + 12 * 12 * 8
 
 
@@ -313,3 +315,21 @@ def test_two_processes_report_of_five_images_what_one_does(tmp_path):
         assert json.loads((tmp_path / f'{rank}.json').read_text()) == metrics
     reports = [load(folder / 'evaluation.json') for folder in (tmp_path, tmp_path / 'alone')]
     assert reports[0] == reports[1]
+
+
+def test_images_that_a_sampler_repeats_count_once():
+    """Samplers repeat images to fill the last batch of several processes, or a clip."""
+    samples = random_samples(4, count=3)
+    for index, one in enumerate(samples):
+        one['img_path'] = f'{index}.png'
+    expected, _ = evaluate(SegmentationMetric(), samples, names(4))
+    void = {
+        **samples[1],
+        'gt_sem_seg': {'data': torch.full_like(samples[1]['gt_sem_seg']['data'], 255)},
+    }
+    with_clip = [samples[0], {**void, 'repeated': True}, *samples[1:], samples[0]]
+    evaluator = Evaluator(SegmentationMetric())
+    evaluator.dataset_meta = dict(classes=names(4))
+    for one in with_clip:
+        evaluator.process([one])
+    assert evaluator.evaluate(len(samples)) == expected
