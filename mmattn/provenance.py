@@ -12,6 +12,9 @@ def commit() -> str:
     package = Path(mmattn.__file__).parent
     git = partial(subprocess.run, cwd=package, capture_output=True, text=True)
     try:
+        # Installed below a checkout of something else, as in a virtual environment.
+        if git(['git', 'ls-files', '--error-unmatch', '__init__.py']).returncode:
+            return ''
         head = git(['git', 'rev-parse', '--short=7', 'HEAD'])
         if head.returncode:
             return ''

@@ -5,6 +5,7 @@ import sys
 from typing import Any
 
 from mmattn.cli.arguments import parse_value
+from mmattn.errors import UserError
 from mmattn.signals import stop_signals
 
 
@@ -33,18 +34,29 @@ def run(args: argparse.Namespace) -> None:
     with stop_signals():
         from mmattn.apis import ablate, report
         from mmattn.studies import overview
-        from mmattn.studies.runs import DONE, FAILED, STOPPED
+        from mmattn.studies.runs import DONE, FAILED
 
         result = ablate(**arguments, launcher_options=options)
         failed = [run for run in result.runs if run.state()['state'] == FAILED]
         # On a terminal the table is there already, and what failed has not been told in words.
         print(*overview.lines(failed) if sys.stdout.isatty() else [result], sep='\n')
-        states = result.states.values()
+        states = set(result.states.values())
         if DONE in states:
             print(f'report: {report(args.study, work_dir=args.work_dir)}')
-    sys.exit(1 if FAILED in states else 75 if STOPPED in states else 0)
+    sys.exit(_exit_code(states))
+
+
+def _exit_code(states: set[str]) -> int:
+    """What the command says of the states of its runs."""
+    from mmattn.studies.runs import DONE, FAILED, STOPPED
+
+    if states <= {DONE}:
+        return 0
+    return 75 if STOPPED in states and FAILED not in states else 1
 
 
 def _option(text: str) -> tuple[str, Any]:
-    key, _, value = text.partition('=')
-    return key, parse_value(key, value)
+    key, equals, value = text.partition('=')
+    if not key or not equals:
+        raise UserError(f'--slurm-options takes KEY=VALUE pairs, got {text!r}')
+    return key, parse_value(key, value, '--slurm-options')

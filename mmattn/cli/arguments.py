@@ -72,8 +72,12 @@ class _ConfigOptions(argparse.Action):
         setattr(namespace, self.dest, options)
 
 
-def parse_value(key: str, text: str) -> Any:
+def parse_value(key: str, text: str, option: str = '--cfg-options') -> Any:
     """The value that an override gives: `50`, `0.1`, `None`, `name`, `[1,2]`, `[{'type': 'SE'}]`.
+
+    Args:
+        key, text: Before and after the equals sign.
+        option: Of the command line, for its errors.
 
     Raises:
         UserError: Brackets that are not closed, or a dict that is not written as in Python.
@@ -88,7 +92,7 @@ def parse_value(key: str, text: str) -> Any:
             return ast.literal_eval(text.strip())
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError) as error:
             raise UserError(
-                f'--cfg-options {key}={text} cannot be read ({type(error).__name__}): write a dict '
+                f'{option} {key}={text} cannot be read ({type(error).__name__}): write a dict '
                 "as in Python, \"{'type': 'SE'}\", or its keys one by one, "
                 f'{key}.type=SE'
             ) from error
@@ -96,7 +100,7 @@ def parse_value(key: str, text: str) -> Any:
         return DictAction._parse_iterable(text)
     except (AssertionError, ValueError, RecursionError) as error:
         raise UserError(
-            f'--cfg-options {key}={text} cannot be read: every bracket that is opened must be '
+            f'{option} {key}={text} cannot be read: every bracket that is opened must be '
             'closed, as in "[1,2]"; a dict is written as in Python, "{\'type\': \'SE\'}"'
         ) from error
 

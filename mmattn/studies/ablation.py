@@ -85,17 +85,19 @@ def ablate(
     check_seeds(seeds)
     if launcher not in LAUNCHERS:
         raise UserError(f'there is no launcher {launcher!r}; there are {", ".join(LAUNCHERS)}')
+    if launcher_options and launcher != 'slurm':
+        raise UserError(f'--slurm-options have no effect with --launcher {launcher}')
     folder = study_folder(plan, work_dir)
     check_writable(folder, 'work dir', 'name another with --work-dir')
+    if launcher == 'slurm':
+        started = SlurmLauncher(folder / 'slurm', launcher_options or {})
+    else:
+        started = LocalLauncher(jobs)
     with separate_run(), sole_run(folder):
         take_over(folder, resume, amp)
         configs = write_configs(plan, folder)
         check_variants(plan, configs)
         runs = plan_runs(plan, folder, seeds, amp)
-        if launcher == 'slurm':
-            started = SlurmLauncher(folder / 'slurm', launcher_options or {})
-        else:
-            started = LocalLauncher(jobs)
         for run in runs:
             move_aside(run)
         write_note(folder, amp, seeds)

@@ -38,46 +38,52 @@ def largest_differences(results: Results, count: int = PICTURES) -> list[Contras
             continue
         baseline, own = (_scores(areas) for areas in both)
         found += [Contrast(variant, *each) for each in zip(names, own, baseline, strict=True)]
+    # NaN: an image without a counted class.
+    found = [each for each in found if not np.isnan(each.score - each.baseline_score)]
     found.sort(key=lambda each: abs(each.score - each.baseline_score), reverse=True)
-    first = {each.image: each for each in reversed(found)}
-    kept = sorted(first.values(), key=found.index)
-    return kept[:count]
+    first: dict[str, Contrast] = {}
+    for each in found:
+        first.setdefault(each.image, each)
+    return list(first.values())[:count]
 
 
 def draw(results: Results, contrasts: list[Contrast], folder: Path) -> list[tuple[Path, str]]:
     """Draw image, ground truth, and the predictions of baseline and variant, of one seed.
 
     Returns:
-        Picture and caption of each.
+        Picture and caption of each whose data and predictions are where they were.
     """
     if not contrasts:
         return []
     study = results.study
     run = next(iter(results.measured[study.baseline].values())).run
-    cfg = load_config(run.config)
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    dataset = DATASETS.build(cfg.test_dataloader.dataset)
-    paths = [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
+    try:
+        cfg = load_config(run.config)
+        init_default_scope(cfg.get('default_scope', 'mmseg'))
+        dataset = DATASETS.build(cfg.test_dataloader.dataset)
+        paths = [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
+    except (OSError, UserError):
+        return []
     files = image_file_names(paths)
     drawn = []
     for number, contrast in enumerate(contrasts, 1):
         if contrast.image not in files:  # the data lies elsewhere now
             continue
-        sample = dataset[paths.index(contrast.image)]['data_samples']
-        first = int(bool(sample.get('reduce_zero_label')))
         both = study.baseline, contrast.variant
         common = set.intersection(*(set(results.measured[name]) for name in both))
         seed = min(common)
-        maps = {'ground truth': sample.gt_sem_seg.data[0].numpy()}
-        for name in both:
-            folder_of_run = results.measured[name][seed].run.predictions
-            labels = np.asarray(Image.open(folder_of_run / files[contrast.image]))
-            maps[f'{name}, seed {seed}'] = labels.astype(np.int64) - first
-        image = mmcv.imread(contrast.image, channel_order='rgb')
         meta = dataset.metainfo
         try:
+            sample = dataset[paths.index(contrast.image)]['data_samples']
+            first = int(bool(sample.get('reduce_zero_label')))
+            maps = {'ground truth': sample.gt_sem_seg.data[0].numpy()}
+            for name in both:
+                folder_of_run = results.measured[name][seed].run.predictions
+                labels = np.asarray(Image.open(folder_of_run / files[contrast.image]))
+                maps[f'{name}, seed {seed}'] = labels.astype(np.int64) - first
+            image = mmcv.imread(contrast.image, channel_order='rgb')
             panel = label_panels(image, maps, meta.get('palette'), meta['classes'])
-        except UserError:  # labels of another size than the image
+        except (OSError, UserError):  # files that are gone, labels of another size than the image
             continue
         path = folder / f'gallery{number}.png'
         with replacing(path) as unfinished:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from mmattn.errors import UserError
+from mmattn.errors import UserError, first_line
 from mmattn.files import write_atomically
 from mmattn.studies.runs import FAILED, RUNNING, TO_DO, Run, execute
 
@@ -78,7 +78,8 @@ class SlurmLauncher:
         cluster: Name of submitit's executor.
 
     Raises:
-        UserError: submitit is not installed.
+        UserError: submitit is not installed, there is no such cluster here, or it does not know an
+            option.
     """
 
     def __init__(self, folder: Path, options: Mapping[str, Any], cluster: str = 'slurm') -> None:
@@ -92,8 +93,17 @@ class SlurmLauncher:
         self._submitit = submitit
         self._folder = folder.resolve()
         self._cluster = cluster
-        self._executor = submitit.AutoExecutor(folder=self._folder, cluster=cluster)
-        self._executor.update_parameters(**options)
+        try:
+            self._executor = submitit.AutoExecutor(folder=self._folder, cluster=cluster)
+        except RuntimeError as error:
+            raise UserError(
+                f'--launcher {cluster} is not possible here: {first_line(error)}; start it on a '
+                'machine of the cluster, or leave --launcher out'
+            ) from error
+        try:
+            self._executor.update_parameters(**options)
+        except (NameError, TypeError, ValueError, AssertionError) as error:
+            raise UserError(f'--slurm-options: {first_line(error)}') from error
         self._jobs: dict[Run, Any] = {}
 
     def start(self, run: Run) -> None:

@@ -20,15 +20,42 @@ from mmattn.errors import UserError, first_line, passes_modules_of_the_user, pla
 
 import_mmseg()
 
-from mmattn.preflight.config import CONFIGS, READ_BY_RUNS, load_config  # noqa: E402
+from mmattn.preflight.config import (  # noqa: E402
+    CONFIGS,
+    READ_BY_RUNS,
+    load_config,
+    require_keys,
+)
+from mmattn.preflight.model import look_at_model  # noqa: E402
+from mmattn.preflight.pretrained import drop_pretrained  # noqa: E402
 
 DEFAULT_SEEDS = (0, 1, 2)
-_KEYS = {
-    *('question', 'base', 'baseline', 'variants', 'grid'),
-    *('class_groups', 'data', 'seeds', 'options'),
-}
 _NAME = re.compile(r'\w[\w.+-]*')
 _TAKEN = ('report', 'slurm')  # folders of a study beside those of its variants
+
+
+def _is(kind: type, of: type | None = None) -> Callable[[Any], bool]:
+    """Whether a value is of a kind, and all in it of another."""
+
+    def fits(value: Any) -> bool:
+        parts = value.values() if isinstance(value, dict) else value
+        return isinstance(value, kind) and (of is None or all(isinstance(x, of) for x in parts))
+
+    return fits
+
+
+# What each key of a study must be, and that in words.
+_KEYS = {
+    **dict.fromkeys(('question', 'base', 'baseline', 'data'), (_is(str), 'a text')),
+    'variants': (_is(dict), 'a dict of name to overrides, or to the path of a config'),
+    'grid': (_is(list | tuple, dict), 'a list of dicts as `variants`: [dict(...), dict(...)]'),
+    'class_groups': (
+        _is(dict, list | tuple),
+        "a dict of name to names of classes: dict(thin=['pole', 'sign'])",
+    ),
+    'seeds': (_is(list | tuple, int), 'a list of whole numbers: [0, 1, 2]'),
+    'options': (_is(dict), 'a dict of overrides'),
+}
 
 
 @dataclass(frozen=True)
@@ -127,7 +154,7 @@ def check_seeds(seeds: Sequence[int]) -> None:
 
 
 def check_variants(study: Study, configs: Mapping[str, Path]) -> None:
-    """Raise UserError where the config of a variant names what does not exist.
+    """Raise UserError where a config names what does not exist, or a model that cannot be built.
 
     Args:
         study: The study.
@@ -135,7 +162,10 @@ def check_variants(study: Study, configs: Mapping[str, Path]) -> None:
     """
     for name, path in configs.items():
         try:
-            load_config(path)
+            cfg = load_config(path)
+            require_keys(cfg, path, 'model')
+            drop_pretrained(cfg)
+            look_at_model(cfg)
         except UserError as error:
             raise UserError(f'variant {name!r} of study {study.name}: {error}') from error
 
@@ -172,10 +202,14 @@ def _find(path: Path) -> Path:
 
 
 def _check_keys(file: Path, cfg: dict) -> None:
-    for key in cfg.keys() - _KEYS:  # variables of the file, or misspelt
+    for key in cfg.keys() - _KEYS.keys():  # variables of the file, or misspelt
         close = get_close_matches(key, _KEYS, n=1, cutoff=0.8)
         if close:
             raise UserError(f'study {file}: there is no {key!r}; did you mean {close[0]!r}?')
+    for key, (fits, expected) in _KEYS.items():
+        value = cfg.get(key)
+        if value is not None and not fits(value):
+            raise UserError(f'study {file}: {key} must be {expected}, got {value!r}')
     missing = [key for key in ('question', 'base', 'baseline') if not cfg.get(key)]
     if missing or not (cfg.get('variants') or cfg.get('grid')):
         missing += [] if cfg.get('variants') or cfg.get('grid') else ['variants']

@@ -17,7 +17,6 @@ from mmattn.studies.folder import (
     earlier_note,
     plan_runs,
     study_folder,
-    write_configs,
 )
 from mmattn.studies.gallery import draw, largest_differences
 from mmattn.studies.overview import curves_of
@@ -58,11 +57,7 @@ def _report(study: str | Path, work_dir: str | Path | None) -> Path:
         raise UserError(f'{folder} holds no runs of study {plan.name}; `mmattn ablate` makes them')
     runs = plan_runs(plan, folder, note['seeds'], note['amp'])
     results = collect(plan, runs)
-    configs = {name: config_path(folder, variant) for name, variant in plan.variants.items()}
-    if not all(path.is_file() for path in configs.values()):
-        write_configs(plan, folder)
-    measured = {name: path for name, path in configs.items() if results.measured[name]}
-    costs = costs_of(plan, {plan.baseline: configs[plan.baseline], **measured})
+    costs = _costs(results, folder)
     out = folder / 'report'
     out.mkdir(exist_ok=True)
     for outdated in out.glob('*.png'):
@@ -87,6 +82,23 @@ def _report(study: str | Path, work_dir: str | Path | None) -> Path:
     for name, text in texts.items():
         write_atomically(out / name, text.encode())
     return out / 'report.html'
+
+
+def _costs(results: Results, folder: Path) -> dict[str, VariantCost]:
+    """Of the variants with finished runs, beside the baseline, as far as their configs are there.
+
+    The config of a variant that was edited since is left alone: runs may be reading it.
+    """
+    study = results.study
+    paths = {}
+    for name, variant in study.variants.items():
+        path = config_path(folder, variant)
+        if not path.is_file():
+            write_atomically(path, variant.text.encode())
+        wanted = name == study.baseline or results.measured[name]
+        if wanted and path.read_text(encoding='utf-8') == variant.text:
+            paths[name] = path
+    return costs_of(study, paths) if study.baseline in paths else {}
 
 
 def _pictures(results: Results, costs: dict[str, VariantCost], out: Path) -> list[Block]:
@@ -196,7 +208,7 @@ def _gallery(results: Results, out: Path) -> list[Block]:
             Heading('Images with the largest difference'),
             Paragraph(
                 'Not measured: the metric did not count the areas of each image, or the data is '
-                'not where it was.'
+                'not where it was, or the predictions are not.'
             ),
         ]
     return [

@@ -51,8 +51,6 @@ def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[B
     """How each number came about."""
     finished = [each for seeds in results.measured.values() for each in seeds.values()]
     versions = finished[0].versions
-    baseline = costs[results.study.baseline]
-    height, width = baseline.size
     return [
         Heading('How to read this'),
         Bullets(
@@ -69,8 +67,7 @@ def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[B
                 f'seeds for {DIFFERENCE}: how many seeds a paired t test needs to show a '
                 f'difference of {DIFFERENCE} points with a power of {POWER:.0%}, if seeds spread '
                 'as these do. From few seeds this is a rough number.',
-                f'multiply-adds and latency: of one image of {height}x{width}; latency is the '
-                f'median on {baseline.machine}, timed side by side with the baseline.',
+                _measuring(costs.get(results.study.baseline)),
                 'activations: what a training forward pass of backbone and decode head keeps for '
                 'the backward pass, for one image, counted. GPU memory: the peak in training, as '
                 'logged.',
@@ -88,6 +85,19 @@ def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[B
             ]
         ),
     ]
+
+
+def _measuring(baseline: VariantCost | None) -> str:
+    if baseline is None:
+        return (
+            'multiply-adds and latency: not measured, since the baseline was edited after the last '
+            'start; `mmattn ablate --resume` writes its config anew.'
+        )
+    height, width = baseline.size
+    return (
+        f'multiply-adds and latency: of one image of {height}x{width}; latency is the median on '
+        f'{baseline.machine}, timed side by side with the baseline.'
+    )
 
 
 def _state(results: Results) -> str:

@@ -22,6 +22,7 @@ from mmattn.studies.child import PARENT
 TO_DO, RUNNING, DONE, FAILED, STOPPED = 'to do', 'running', 'done', 'failed', 'stopped'
 # What a command that was asked to end exits with: a training after it has saved, others at once.
 _ASKED_TO_END = (75, 130, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)
+_MEASURED = ('metrics', 'class_iou')  # keys of the metrics that the test writes, and of the state
 _PATIENCE = 120  # seconds in which a process that was asked to end may save a checkpoint
 _ERROR = re.compile(r'error: |[\w.]*(Error|Exception)\b')
 
@@ -76,10 +77,25 @@ class Run:
         )
 
     def metrics(self) -> dict[str, Any] | None:
-        """What the test has measured: metrics, and IoU of classes; None before it has."""
-        if self.state()['state'] != DONE:
+        """What the test has measured: metrics, and IoU of classes; None before it has.
+
+        They are in the state file, so that the predictions can be deleted; earlier versions of
+        mmattn left them beside the predictions alone.
+        """
+        state = self.state()
+        if state['state'] != DONE:
             return None
-        return json.loads((self.predictions / 'metrics.json').read_bytes())
+        if state.get('metrics'):
+            return {key: state[key] for key in _MEASURED}
+        return self.written_metrics()
+
+    def written_metrics(self) -> dict[str, Any] | None:
+        """Metrics, and IoU of classes, as the test left them; None where they are gone."""
+        try:
+            written = json.loads((self.predictions / 'metrics.json').read_bytes())
+            return {key: written[key] for key in _MEASURED}
+        except (OSError, ValueError, KeyError):
+            return None
 
 
 def read_state(folder: Path) -> dict[str, Any]:
@@ -106,7 +122,8 @@ def execute(
     run.folder.mkdir(parents=True, exist_ok=True)
     end_what_is_left(run)
     run.note(state=RUNNING, error=None, began=time.time())
-    for step in ('test',) if run.state().get('trained') else ('train', 'test'):
+    trained = run.state().get('trained') and run_checkpoints(run.work_dir)
+    for step in ('test',) if trained else ('train', 'test'):
         began = time.time()
         code, error = _step(run, step, environment, on_start)
         seconds = run.state().get(f'{step}_seconds', 0) + time.time() - began
@@ -114,8 +131,12 @@ def execute(
         if code:
             run.note(state=state_after(code), error=error)
             return
-        run.note(trained=True)
-    run.note(state=DONE, checkpoint=str(run_checkpoints(run.work_dir)[-1]), ended=time.time())
+        checkpoints = run_checkpoints(run.work_dir)
+        if not checkpoints:
+            run.note(state=FAILED, error=f'the training left no checkpoint in {run.work_dir}')
+            return
+        run.note(trained=True, checkpoint=str(checkpoints[-1]))
+    run.note(state=DONE, ended=time.time(), **(run.written_metrics() or {}))
 
 
 def _step(

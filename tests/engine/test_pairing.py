@@ -103,3 +103,51 @@ def test_loaded_weights_stay():
         model.load_state_dict(loaded)
     draws.repeat(model, 0)
     assert torch.equal(model.weight, loaded['weight'])
+
+
+def test_what_is_computed_from_earlier_values_is_written_once():
+    weights = torch.ones(2, 3)
+    model = nn.Module()
+    model.register_buffer('weights', weights)
+    with Draws() as draws:
+        weights.mul_(0.5)
+        weights[0].add_(1)
+    draws.repeat(model, 0)
+    assert weights.tolist() == [[1.5] * 3, [0.5] * 3]
+
+
+def test_a_layer_rescaled_after_it_was_built_is_rescaled_once():
+    """As by an `init_weights` that shrinks what the build has drawn."""
+    model = nn.Linear(4, 4)
+    before = model.weight.clone()
+    with Draws() as draws, torch.no_grad():
+        model.weight.mul_(0.1)
+    draws.repeat(model, 0)
+    assert torch.equal(model.weight, before * 0.1)
+
+
+@pytest.mark.parametrize('shape', [(3, 5), (5, 3)])
+def test_orthogonal_weights_stay(shape):
+    model = nn.Linear(*shape, bias=False)
+    with Draws() as draws:
+        nn.init.orthogonal_(model.weight, gain=2)
+    before = model.weight.clone()
+    draws.repeat(model, 0)
+    assert torch.equal(model.weight, before)
+
+
+def test_numbers_that_something_else_is_computed_from_are_those_of_the_block():
+    model = nn.Linear(3, 2, bias=False)
+    with Draws() as draws, torch.no_grad():
+        drawn = torch.empty(3)
+        for row in model.weight:
+            row.copy_(drawn.normal_().mul_(2))
+    before = model.weight.clone()
+    draws.repeat(model, 0)
+    assert torch.equal(model.weight, before)
+
+
+def test_what_is_overwritten_is_not_copied():
+    with Draws() as draws:
+        nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
+    assert not any(copied for _, copied in draws._before.values())

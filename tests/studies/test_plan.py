@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from mmattn.engine.runner import separate_run
 from mmattn.errors import UserError
 from mmattn.preflight.config import CONFIGS
 from mmattn.studies.plan import check_variants, flatten, load_study
@@ -113,6 +114,14 @@ def test_the_digest_follows_the_settings_alone(tmp_path):
         ('variants = dict(none={"model.decode_head.type.x": 3})', 'cannot be merged'),
         ('variants = dict(none={})\nseeds = [1, 1]', 'different whole numbers'),
         ('variants = dict(none=1 / 0)', 'line 4'),
+        ('variants = dict(none={})\nseeds = 3', r'seeds must be a list of whole numbers.* got 3'),
+        ('variants = ["none"]', 'variants must be a dict of name to overrides'),
+        ('grid = dict(none={})', 'grid must be a list of dicts'),
+        ('grid = ["none"]', 'grid must be a list of dicts'),
+        ('variants = dict(none={})\nclass_groups = ["car"]', 'class_groups must be a dict of name'),
+        ('variants = dict(none={})\nclass_groups = dict(a="car")', 'class_groups must be a dict'),
+        ('variants = dict(none={})\nbase = 5', 'base must be a text, got 5'),
+        ('variants = dict(none={})\noptions = 5', 'options must be a dict of overrides'),
     ],
 )
 def test_mistakes_are_told(tmp_path, text, words):
@@ -127,6 +136,18 @@ def test_a_type_that_does_not_exist_is_told_with_its_variant(tmp_path):
     path = tmp_path / 'none.py'
     path.write_text(study.variants['none'].text)
     with pytest.raises(UserError, match="variant 'none' of study question: .*DNAHead"):
+        check_variants(study, {'none': path})
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'words'),
+    [('model.decode_head.recurence', 3, 'recurence'), ('model.decode_head', 5, 'dict')],
+)
+def test_a_model_that_cannot_be_built_is_told_with_its_variant(tmp_path, key, value, words):
+    study = load_study(write(tmp_path, f'variants = dict(none={{"{key}": {value}}})'))
+    path = tmp_path / 'none.py'
+    path.write_text(study.variants['none'].text)
+    with separate_run(), pytest.raises(UserError, match=f"variant 'none' of .*{words}"):
         check_variants(study, {'none': path})
 
 

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 import time
 from html.parser import HTMLParser
 from pathlib import Path
@@ -17,9 +18,11 @@ from mmattn.evaluation.report import areas_of_images, write_report
 from mmattn.studies import costs
 from mmattn.studies.costs import costs_of
 from mmattn.studies.folder import plan_runs, write_configs, write_note
-from mmattn.studies.plan import load_study
+from mmattn.studies.gallery import Contrast, draw, largest_differences
+from mmattn.studies.plan import Study, load_study
 from mmattn.studies.report import report
 from mmattn.studies.report_text import verdict
+from mmattn.studies.results import collect
 from mmattn.studies.runs import DONE, FAILED, Run
 from mmattn.studies.statistics import Difference
 
@@ -141,6 +144,50 @@ def test_what_is_not_there_is_said_not_invented(six_runs, monkeypatch):
     assert 'Images with the largest difference\n\nNot measured' in text
     assert 'RuntimeError: boom \\| bang' in text
     assert not list((folder / 'report').glob('gallery*.png'))
+
+
+def test_an_edited_baseline_has_no_costs_until_its_config_is_written(six_runs):
+    """Else the costs of the old config would be kept under the digest of the new one."""
+    file, folder, _ = six_runs
+    edited = "none={'model.backbone.base_channels': 16}"
+    file.write_text(file.read_text().replace('none=dict()', edited))
+    report(file, work_dir=folder)
+    assert not list(folder.glob('*/cost.json'))
+    text = (folder / 'report/report.md').read_text()
+    assert 'multiply-adds and latency: not measured, since the baseline was edited' in text
+
+
+def test_without_its_data_or_predictions_there_is_a_report(six_runs, monkeypatch):
+    file, folder, runs = six_runs
+    monkeypatch.setattr(costs, 'SECONDS', 0.1)
+    for run in runs:
+        run.note(**run.written_metrics())
+        shutil.rmtree(run.predictions)
+    report(file, work_dir=folder)
+    text = (folder / 'report/report.md').read_text()
+    assert 'se: better than the baseline' in text
+    assert 'Images with the largest difference\n\nNot measured' in text
+    results = collect(load_study(file), runs)
+    config = runs[0].config.read_text()
+    data = re.search(r"'data_root': '(.+?)'", config)[1]
+    runs[0].config.write_text(config.replace(data, '/nowhere'))
+    assert draw(results, [Contrast('se', 'image.png', 2.0, 1.0)], folder) == []
+
+
+def test_an_image_without_counted_classes_is_in_no_gallery():
+    areas = np.array([[[5, 0], [10, 10]], [[0, 0], [0, 0]], [[9, 0], [10, 10]]])
+    own = areas.copy()
+    own[2, 0, 0] = 1
+    own[0, 0, 0] = 4
+
+    class Found:
+        study = Study('study', 'Why?', 'none', dict.fromkeys(('none', 'se', 'cbam')))
+
+        def images(self, variant):
+            return ['a', 'b', 'c'], [areas], [own if variant == 'se' else areas]
+
+    found = largest_differences(Found())
+    assert [(each.variant, each.image) for each in found] == [('se', 'c'), ('se', 'a')]
 
 
 def test_a_cost_is_measured_once(six_runs, monkeypatch):

@@ -1,6 +1,8 @@
 """What a run of a study says of itself, and what a start does with what it finds."""
 
+import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -162,6 +164,51 @@ def test_a_training_that_is_done_is_not_repeated(run, monkeypatch):
     assert (run.state()['state'], run.state()['error']) == (DONE, None)
 
 
+def test_a_trained_run_whose_checkpoints_are_gone_is_trained_again(run, monkeypatch):
+    steps = []
+
+    def step(run, step, *rest):
+        steps.append(step)
+        if step == 'train':
+            run.work_dir.mkdir(exist_ok=True)
+            (run.work_dir / 'iter_1.pth').touch()
+        return 0, ''
+
+    monkeypatch.setattr(runs, '_step', step)
+    run.note(trained=True, state=STOPPED)
+    execute(run)
+    assert steps == ['train', 'test']
+    assert run.state()['state'] == DONE
+
+
+def test_a_training_that_leaves_no_checkpoint_has_failed(run, monkeypatch):
+    monkeypatch.setattr(runs, '_step', lambda *rest: (0, ''))
+    execute(run)
+    assert run.state()['state'] == FAILED
+    assert 'no checkpoint' in run.state()['error']
+
+
+def test_what_was_measured_outlives_the_predictions(run, monkeypatch):
+    measured = {'metrics': {'mIoU': 50.0}, 'class_iou': {'car': 50.0}}
+
+    def step(run, step, *rest):
+        if step == 'test':
+            run.predictions.mkdir()
+            (run.predictions / 'metrics.json').write_text(json.dumps(measured))
+        return 0, ''
+
+    monkeypatch.setattr(runs, '_step', step)
+    monkeypatch.setattr(runs, 'run_checkpoints', lambda folder: [folder / 'iter_1.pth'])
+    execute(run)
+    shutil.rmtree(run.predictions)
+    assert run.metrics() == measured
+
+
+def test_a_done_run_of_an_earlier_version_may_lack_its_predictions(run):
+    run.note(state=DONE)
+    assert run.metrics() is None
+
+
 def test_what_fails_before_its_process_starts_is_marked(run):
     """Here the place of its folder is taken; it might be a full disk."""
     run.folder.parent.mkdir()
@@ -180,6 +227,20 @@ def test_slurm_without_submitit_is_refused(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, 'submitit', None)
     with pytest.raises(UserError, match='needs submitit, which is not installed'):
         SlurmLauncher(tmp_path, {})
+
+
+def test_slurm_where_there_is_none_is_refused(tmp_path, monkeypatch):
+    pytest.importorskip('submitit', reason='submitit, an optional dependency, is not installed')
+    monkeypatch.setenv('PATH', str(tmp_path))
+    with pytest.raises(UserError, match='--launcher slurm is not possible here'):
+        SlurmLauncher(tmp_path / 'slurm', {})
+
+
+@pytest.mark.parametrize('options', [{'timeout_mn': 3}, {'timeout_min': 'long'}])
+def test_a_misspelt_option_of_slurm_is_told(tmp_path, options):
+    pytest.importorskip('submitit', reason='submitit, an optional dependency, is not installed')
+    with pytest.raises(UserError, match=f'--slurm-options: .*{next(iter(options))}'):
+        SlurmLauncher(tmp_path, options, cluster='local')
 
 
 def test_no_jobs_at_a_time_are_refused():

@@ -1,0 +1,53 @@
+"""The arguments of the command for studies, and what it exits with."""
+
+import pytest
+
+from mmattn.cli.ablate import _exit_code, _option
+from mmattn.errors import UserError
+from mmattn.studies.ablation import ablate
+from mmattn.studies.runs import DONE, FAILED, RUNNING, STOPPED, TO_DO
+
+
+@pytest.mark.parametrize(
+    ('states', 'code'),
+    [
+        ({DONE}, 0),
+        ({DONE, RUNNING}, 1),
+        ({DONE, TO_DO}, 1),
+        ({STOPPED, TO_DO}, 75),
+        ({FAILED, STOPPED}, 1),
+    ],
+)
+def test_all_is_well_only_where_every_run_is_done(states, code):
+    assert _exit_code(states) == code
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('foo', "--slurm-options takes KEY=VALUE pairs, got 'foo'"),
+        ('=3', '--slurm-options takes KEY=VALUE pairs'),
+        ("a={'b': 1", '--slurm-options a='),
+    ],
+)
+def test_options_of_slurm_are_told_by_their_name(text, words):
+    with pytest.raises(UserError) as error:
+        _option(text)
+    assert words in str(error.value)
+
+
+def test_options_of_slurm_are_read_as_overrides_are():
+    assert _option('timeout_min=600') == ('timeout_min', 600)
+
+
+def test_options_of_slurm_without_slurm_are_refused(tmp_path):
+    with pytest.raises(UserError, match='no effect with --launcher local'):
+        ablate('toy_plugins', launcher_options={'timeout_min': 3}, work_dir=tmp_path / 'work')
+    assert not (tmp_path / 'work').exists()
+
+
+def test_where_there_is_no_slurm_nothing_is_written(tmp_path, monkeypatch):
+    monkeypatch.setenv('PATH', str(tmp_path))
+    with pytest.raises(UserError, match='slurm'):
+        ablate('toy_plugins', launcher='slurm', work_dir=tmp_path / 'work')
+    assert not (tmp_path / 'work').exists()
