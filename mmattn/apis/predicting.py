@@ -81,7 +81,7 @@ def predict(
         raise UserError(f'opacity is {opacity}: it goes from 0, the image, to 1, the colours')
     if tta and 'logits' in save:
         raise UserError('logits are of one view of an image, and tta averages over several')
-    sources = find_inputs(inputs, out)
+    sources = find_inputs(inputs, [Path(out, kind) for kind in KINDS])
     if 'panel' in save and any(source.moves for source in sources):
         raise UserError('panels are of images alone: of videos save overlay or color')
     outputs = Outputs(Path(out), tuple(dict.fromkeys(save)), opacity)

@@ -41,6 +41,13 @@ def test_mistakes_are_told_before_anything_is_written(
     assert {path.name for path in image.parent.iterdir()} == {'noise.png', 'clip.mp4'}
 
 
+def test_inputs_may_lie_where_the_predictions_go(trained_model, image, monkeypatch):
+    monkeypatch.chdir(image.parent)
+    for given in (f'*{image.suffix}', '.'):
+        result = predict(*trained_model, [given], out='.', save=['labels'], overwrite=True)
+        assert result.images == 1
+
+
 def test_videos_that_cannot_be_read_are_named_and_leave_nothing(trained_model, image, monkeypatch):
     monkeypatch.chdir(image.parent)
     (image.parent / 'clip.mp4').write_text('no video')
