@@ -142,6 +142,7 @@ def _predict_video(
     count = 0
     try:
         video = Video(source.place)
+        outputs.remove_frames(source.name)
         with ExitStack() as files:
             moving = {
                 kind: files.enter_context(video_file(outputs.video(kind, source.name), video.rate))
@@ -153,7 +154,7 @@ def _predict_video(
                     for kind, append in moving.items():
                         opacity = outputs.opacity if kind == 'overlay' else 1
                         append(np.asarray(prediction.overlay(opacity)))
-                    outputs.write(prediction, source.name / f'{count:06d}', still)
+                    outputs.write(prediction, outputs.frame(source.name, count), still)
                     count += 1
             except KeyboardInterrupt:
                 if not isinstance(source.place, int):
