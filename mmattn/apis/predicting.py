@@ -27,7 +27,7 @@ class PredictResult:
     Attributes:
         images: Number of images that were predicted.
         frames: Number of frames of videos.
-        unreadable: Why each file was left out that could not be read.
+        unreadable: Why each file was left out that could not be read; videos that end early too.
     """
 
     images: int = 0
@@ -72,7 +72,8 @@ def predict(
         cfg_options: overrides, dotted key to value.
 
     Raises UserError for whatever can be known to be wrong before the first image. Files that cannot
-    be read are left out and named in the result.
+    be read are left out and named in the result; of a video that ends early, what is there is
+    predicted, and it is named too.
     """
     unknown = sorted(set(save) - set(KINDS))
     if unknown or not save:
@@ -161,6 +162,11 @@ def _predict_video(
                     raise
             if not count:
                 raise UserError(f'video {source.place} cannot be read: it holds no frame')
+        if video.is_cut_short(count):
+            raise UserError(
+                f'video {source.place} ends early: {count} of its {video.frames} frames were read '
+                'and predicted'
+            )
     except UserError as error:
         result.unreadable.append(str(error))
     result.frames += count

@@ -61,6 +61,22 @@ def test_videos_that_cannot_be_read_are_named_and_leave_nothing(trained_model, i
     assert files == [f'{root}/labels/noise.png', f'{root}/overlay/noise.jpg']
 
 
+def test_a_video_that_ends_early_is_predicted_so_far_and_named(trained_model, tmp_path):
+    video = tmp_path / 'clip.avi'
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*'MJPG'), 25.0, (64, 48))
+    for pixels in np.random.default_rng(0).integers(0, 256, (6, 48, 64, 3), dtype=np.uint8):
+        writer.write(pixels)
+    writer.release()
+    whole = video.read_bytes()
+    video.write_bytes(whole[: len(whole) // 2])
+    result = predict(*trained_model, [video], out=tmp_path / 'out', device='cpu', optimize=False)
+    assert 0 < result.frames < 5
+    message = f'clip.avi ends early: {result.frames} of its 6 frames were read and predicted'
+    assert [message in told for told in result.unreadable] == [True]
+    assert len(list((tmp_path / 'out/labels/clip').iterdir())) == result.frames
+    assert (tmp_path / 'out/overlay/clip.mp4').is_file()
+
+
 def test_files_are_replaced_when_asked_for(trained_model, image, monkeypatch):
     monkeypatch.chdir(image.parent)
     predict(*trained_model, [image], save=['labels'], device='cpu')
