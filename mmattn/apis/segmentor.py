@@ -185,6 +185,8 @@ class Segmentor:
         data = pseudo_collate([image.packed for image in batch])
         with torch.inference_mode():
             samples = self._tester.test_step(data)
+        if isinstance(self._tester, CheckedModel):
+            self._fast = self._tester.fast  # None, and its memory free, once it failed the check
         return [
             Prediction(
                 labels=self._labels(sample, image.image.shape[:2]),
