@@ -5,6 +5,7 @@ from typing import Any
 
 from mmattn.engine.runner import separate_run
 from mmattn.errors import UserError
+from mmattn.files import check_writable
 from mmattn.preflight.config import load_config, require_keys
 from mmattn.preflight.data import check_data
 from mmattn.preflight.data_summary import DataReport
@@ -37,6 +38,8 @@ def check(
     Raises:
         UserError: what a training would refuse; a WrongFilesError has all files that are wrong.
     """
+    if picture:
+        _check_picture(Path(picture))
     with separate_run():
         cfg = load_config(config, cfg_options)
         require_keys(cfg, config, 'model')
@@ -53,3 +56,9 @@ def check(
     if picture:
         plot_class_shares(report.summaries, Path(picture))
     return report
+
+
+def _check_picture(picture: Path) -> None:
+    if picture.is_dir():
+        raise UserError(f'{picture} is a folder: name the PNG to write, as in {picture}/shares.png')
+    check_writable(picture.parent, 'the folder of the picture', 'name another with --picture')

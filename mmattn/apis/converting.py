@@ -13,7 +13,7 @@ from mmattn.engine.checkpoints import safe_load
 from mmattn.engine.finite import refuse_non_finite
 from mmattn.engine.record import remove_record
 from mmattn.errors import UserError
-from mmattn.files import replacing
+from mmattn.files import check_writable, replacing
 
 
 @dataclass(frozen=True)
@@ -114,6 +114,7 @@ def convert(
 def _check_out(file: Path, out: Path, overwrite: bool) -> None:
     if out.is_dir():
         raise UserError(f'{out} is a folder: name the file to write, such as {out}/converted.pth')
+    check_writable(out.parent, 'the folder of the converted weights', 'name another file to write')
     if out.exists() and file.exists() and out.samefile(file):
         raise UserError(f'{out} is the file that is read: name another one to write')
     if out.exists() and not overwrite:

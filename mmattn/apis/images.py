@@ -9,10 +9,11 @@ from torch import Tensor
 from mmattn.errors import UserError
 
 KINDS = (
-    'give a path, an array (height, width, 3) in the order blue, green, red, as OpenCV reads, a '
-    'PIL image, a tensor (3, height, width) in the order red, green, blue, or a list or an '
-    'iterator of these'
+    'give a path, an array (height, width, 3) in the order blue, green, red, as OpenCV reads, '
+    'uint8 or floats of 0 to 255, a PIL image, a tensor (3, height, width) in the order red, '
+    'green, blue, uint8 or floats of 0 to 1, or a list or an iterator of these'
 )
+ABOUT_1 = 1.5  # what pixels of 0 to 1 never pass; resizing them may overshoot 1
 
 
 def as_array(image: Any, channels: int = 3) -> np.ndarray:
@@ -21,11 +22,11 @@ def as_array(image: Any, channels: int = 3) -> np.ndarray:
     Grey images are given three equal channels, and a fourth channel, alpha, is left out.
 
     Args:
-        image: What `KINDS` names, but no path. Tensors hold uint8, or floats of 0 to 1.
+        image: What `KINDS` names, but no path.
         channels: Number of channels that the model takes.
 
     Raises:
-        UserError: It is something else.
+        UserError: It is something else, or its floats have the range of the other kind.
     """
     if isinstance(image, Image.Image):
         pixels = np.asarray(ImageOps.exif_transpose(image).convert('RGB'))[..., ::-1]
@@ -33,6 +34,8 @@ def as_array(image: Any, channels: int = 3) -> np.ndarray:
         pixels = _from_tensor(image)
     elif isinstance(image, np.ndarray):
         pixels = image
+        if channels == 3:  # other sensors have other units
+            _refuse_floats_of_0_to_1(pixels)
     else:
         raise UserError(f'{type(image).__name__} is no image: {KINDS}')
     if pixels.dtype != np.uint8 and not np.issubdtype(pixels.dtype, np.floating):
@@ -51,7 +54,20 @@ def as_array(image: Any, channels: int = 3) -> np.ndarray:
     return np.ascontiguousarray(pixels, dtype=kept)
 
 
+def _refuse_floats_of_0_to_1(pixels: np.ndarray) -> None:
+    if np.issubdtype(pixels.dtype, np.floating) and pixels.any() and pixels.max() <= ABOUT_1:
+        raise UserError(
+            f'the highest pixel of this array of {pixels.dtype} is {pixels.max():g}: floats of an '
+            'array go from 0 to 255, as OpenCV has them; give 255 times the array'
+        )
+
+
 def _from_tensor(image: Tensor) -> np.ndarray:
+    if image.is_floating_point() and image.numel() and image.max() > ABOUT_1:
+        raise UserError(
+            f'the highest pixel of this tensor of {image.dtype} is {image.max():g}: floats of a '
+            'tensor go from 0 to 1; divide it by 255, or give it as uint8'
+        )
     pixels = image.detach().cpu().float() if image.is_floating_point() else image.cpu()
     pixels = pixels.numpy()
     if pixels.ndim == 3:

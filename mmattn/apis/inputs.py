@@ -34,7 +34,7 @@ class Source:
         return isinstance(self.place, int) or self.place.suffix.lower() in VIDEOS
 
 
-def find_inputs(inputs: Iterable[str | Path], out: str | Path) -> list[Source]:
+def find_inputs(inputs: Iterable[str | Path], earlier: Iterable[Path] = ()) -> list[Source]:
     """The images and videos that files, folders, patterns and numbers of cameras stand for.
 
     Folders are searched with all that lies below them for images, whatever the case of their
@@ -43,15 +43,17 @@ def find_inputs(inputs: Iterable[str | Path], out: str | Path) -> list[Source]:
 
     Args:
         inputs: As given; a pattern is one such as ``photos/**/*.jpg``.
-        out: Folder of the predictions; what lies there is no input of a folder around it.
+        earlier: Folders of predictions; what lies there is no input of a folder around them, or
+            of a pattern.
 
     Raises:
         UserError: Nothing is found, or two inputs would be called the same.
     """
     places: dict[Path | int, Path] = {}
     seen = set()
+    earlier = {folder.resolve() for folder in earlier}
     for given in inputs:
-        for place, name in _expand(str(given), Path(out).resolve()):
+        for place, name in _expand(str(given), earlier):
             key = place if isinstance(place, int) else place.resolve()
             if key not in seen:
                 seen.add(key)
@@ -61,11 +63,11 @@ def find_inputs(inputs: Iterable[str | Path], out: str | Path) -> list[Source]:
     return _named(places)
 
 
-def _expand(given: str, out: Path) -> Iterator[tuple[Path | int, Path]]:
+def _expand(given: str, earlier: set[Path]) -> Iterator[tuple[Path | int, Path]]:
     """Files that one input stands for, and their names with suffix."""
     path = Path(given)
     if path.is_dir():
-        found = sorted(file for file in _below(path, out) if file.suffix.lower() in IMAGES)
+        found = sorted(file for file in _below(path, earlier) if file.suffix.lower() in IMAGES)
         if not found:
             raise UserError(
                 f'folder {path} holds no images: files with the suffix {", ".join(sorted(IMAGES))} '
@@ -77,27 +79,27 @@ def _expand(given: str, out: Path) -> Iterator[tuple[Path | int, Path]]:
     elif given.isdecimal():
         yield int(given), Path(f'camera_{given}')
     else:
-        yield from _matching(given, out)
+        yield from _matching(given, earlier)
 
 
-def _below(folder: Path, out: Path) -> Iterator[Path]:
+def _below(folder: Path, earlier: set[Path]) -> Iterator[Path]:
     for place, folders, files in os.walk(folder):
         folders[:] = [
             name
             for name in folders
-            if not name.startswith('.') and Path(place, name).resolve() != out
+            if not name.startswith('.') and Path(place, name).resolve() not in earlier
         ]
         yield from (Path(place, name) for name in files if not name.startswith('.'))
 
 
-def _matching(pattern: str, out: Path) -> Iterator[tuple[Path, Path]]:
+def _matching(pattern: str, earlier: set[Path]) -> Iterator[tuple[Path, Path]]:
     files = (Path(file) for file in sorted(glob.glob(pattern, recursive=True)))
     files = [file for file in files if file.suffix.lower() in IMAGES | VIDEOS and file.is_file()]
     parts = Path(pattern).parts
     fixed = next((i for i, part in enumerate(parts) if glob.has_magic(part)), None)
     if fixed is None:
         raise UserError(f'input {pattern} is neither a file nor a folder')
-    files = [file for file in files if not file.resolve().is_relative_to(out)]
+    files = [file for file in files if earlier.isdisjoint(file.resolve().parents)]
     if not files:
         raise UserError(f'no image or video matches {pattern}')
     yield from ((file, file.relative_to(Path(*parts[:fixed]))) for file in files)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +36,7 @@ class Outputs:
         """Raise UserError where files would be replaced, or predictions cannot be written."""
         check_writable(self.folder, 'the folder of predictions', 'name another with --out')
         sources = list(sources)
+        self._refuse_images_among_frames(sources)
         targets = {target for source in sources for target in self._targets(source)}
         inputs = {source.place.resolve() for source in sources if isinstance(source.place, Path)}
         own = sorted(target for target in targets if target.resolve() in inputs)
@@ -47,6 +49,16 @@ class Outputs:
                 '--overwrite replaces them, --out names another folder'
             )
 
+    def _refuse_images_among_frames(self, sources: list[Source]) -> None:
+        videos = {source.name: source for source in sources if source.moves}
+        for source in sources if set(self.kinds) - set(MOVING) else ():
+            video = next((videos[name] for name in source.name.parents if name in videos), None)
+            if video and not source.moves:
+                raise UserError(
+                    f'predictions of {source.place} would lie among those of the frames of '
+                    f'{video.place}: predict them one after the other, into two folders'
+                )
+
     def _targets(self, source: Source) -> list[Path]:
         if not source.moves:
             return [self.file(kind, source.name) for kind in self.kinds]
@@ -54,6 +66,17 @@ class Outputs:
             self.video(kind, source.name) if kind in MOVING else self.folder / kind / source.name
             for kind in self.kinds
         ]
+
+    def frame(self, video: Path, number: int) -> Path:
+        """The name of a frame of a video of that name."""
+        return video / f'{number:06d}'
+
+    def remove_frames(self, video: Path) -> None:
+        """Remove the files of an earlier prediction of a video, which may have had more frames."""
+        for kind in set(self.kinds) - set(MOVING):
+            for file in (self.folder / kind / video).glob(f'*{KINDS[kind][0]}'):
+                if re.fullmatch(r'\d{6,}', file.stem):
+                    file.unlink()
 
     def file(self, kind: str, name: Path) -> Path:
         return self.folder / kind / f'{name}{KINDS[kind][0]}'

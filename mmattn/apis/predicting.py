@@ -27,7 +27,7 @@ class PredictResult:
     Attributes:
         images: Number of images that were predicted.
         frames: Number of frames of videos.
-        unreadable: Why each file was left out that could not be read.
+        unreadable: Why each file was left out that could not be read; videos that end early too.
     """
 
     images: int = 0
@@ -72,7 +72,8 @@ def predict(
         cfg_options: overrides, dotted key to value.
 
     Raises UserError for whatever can be known to be wrong before the first image. Files that cannot
-    be read are left out and named in the result.
+    be read are left out and named in the result; of a video that ends early, what is there is
+    predicted, and it is named too.
     """
     unknown = sorted(set(save) - set(KINDS))
     if unknown or not save:
@@ -81,7 +82,7 @@ def predict(
         raise UserError(f'opacity is {opacity}: it goes from 0, the image, to 1, the colours')
     if tta and 'logits' in save:
         raise UserError('logits are of one view of an image, and tta averages over several')
-    sources = find_inputs(inputs, out)
+    sources = find_inputs(inputs, [Path(out, kind) for kind in KINDS])
     if 'panel' in save and any(source.moves for source in sources):
         raise UserError('panels are of images alone: of videos save overlay or color')
     outputs = Outputs(Path(out), tuple(dict.fromkeys(save)), opacity)
@@ -142,6 +143,7 @@ def _predict_video(
     count = 0
     try:
         video = Video(source.place)
+        outputs.remove_frames(source.name)
         with ExitStack() as files:
             moving = {
                 kind: files.enter_context(video_file(outputs.video(kind, source.name), video.rate))
@@ -153,13 +155,18 @@ def _predict_video(
                     for kind, append in moving.items():
                         opacity = outputs.opacity if kind == 'overlay' else 1
                         append(np.asarray(prediction.overlay(opacity)))
-                    outputs.write(prediction, source.name / f'{count:06d}', still)
+                    outputs.write(prediction, outputs.frame(source.name, count), still)
                     count += 1
             except KeyboardInterrupt:
                 if not isinstance(source.place, int):
                     raise
             if not count:
                 raise UserError(f'video {source.place} cannot be read: it holds no frame')
+        if video.is_cut_short(count):
+            raise UserError(
+                f'video {source.place} ends early: {count} of its {video.frames} frames were read '
+                'and predicted'
+            )
     except UserError as error:
         result.unreadable.append(str(error))
     result.frames += count

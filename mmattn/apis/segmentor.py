@@ -118,9 +118,9 @@ class Segmentor:
 
         Args:
             images: The path of a file; an array (H, W, 3) in the order blue, green, red, as OpenCV
-                reads; a PIL image; a tensor (3, H, W) in the order red, green, blue, uint8 or
-                floats of 0 to 1; or a list, a batch (an array or tensor with one dimension more)
-                or an iterator of these.
+                reads, uint8 or floats of 0 to 255; a PIL image; a tensor (3, H, W) in the order
+                red, green, blue, uint8 or floats of 0 to 1; or a list, a batch
+                (an array or tensor with one dimension more) or an iterator of these.
             logits: Also return the logits of each pixel, at the size of the image.
 
         Returns:
@@ -185,6 +185,8 @@ class Segmentor:
         data = pseudo_collate([image.packed for image in batch])
         with torch.inference_mode():
             samples = self._tester.test_step(data)
+        if isinstance(self._tester, CheckedModel):
+            self._fast = self._tester.fast  # None, and its memory free, once it failed the check
         return [
             Prediction(
                 labels=self._labels(sample, image.image.shape[:2]),

@@ -11,6 +11,7 @@ from cv2.utils import logging
 from mmattn.errors import UserError
 from mmattn.files import replacing
 
+COUNTED = {'.avi', '.m4v', '.mov', '.mp4'}  # files that hold their number of frames
 RATE = 25.0  # frames a second, of sources that do not say theirs
 
 
@@ -37,6 +38,14 @@ class Video:
         self.rate = self._capture.get(cv2.CAP_PROP_FPS) or RATE
         count = int(self._capture.get(cv2.CAP_PROP_FRAME_COUNT))
         self.frames = count if count > 0 else None  # as the file says; None where it does not
+
+    def is_cut_short(self, read: int) -> bool:
+        """Whether a file holds more frames than were read; a last one may be missing.
+
+        Where its kind has no such number, OpenCV guesses it by the duration, which proves nothing.
+        """
+        counted = isinstance(self.place, Path) and self.place.suffix.lower() in COUNTED
+        return counted and read + 1 < (self.frames or 0)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         try:

@@ -14,6 +14,7 @@ weighings; of each, the weights of the queries that are asked for are then forme
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -103,7 +104,7 @@ def can_be_asked(module: nn.Module) -> bool:
     return 'weigh' in inspect.signature(type(module).forward).parameters
 
 
-def record(module: nn.Module, *inputs: Tensor) -> list[Weighing]:
+def record(module: nn.Module, *inputs: Any, **named: Any) -> list[Weighing]:
     """What ``module`` weighs for these inputs, in the order in which it does.
 
     Weighings of one name are numbered: 'cross', 'cross 2'.
@@ -119,5 +120,5 @@ def record(module: nn.Module, *inputs: Tensor) -> list[Weighing]:
         return weighing.compute()
 
     # The class's: that of the instance may be watched, and its hooks are not meant.
-    type(module).forward(module, *inputs, weigh=weigh)
+    type(module).forward(module, *inputs, **named, weigh=weigh)
     return list(found.values())

@@ -35,6 +35,13 @@ COMMANDS = (
     'zoo',
 )
 
+# What is done after Ctrl+C, where that is more than to start again.
+AFTER_INTERRUPT = {
+    'train': '; a training goes on with --resume',
+    'ablate': '; a training goes on with --resume',
+    'predict': '; --overwrite replaces the files that it has written',
+}
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """`mmattn COMMAND ...`."""
@@ -69,6 +76,7 @@ def _summary(module) -> str:
 
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> None:
     """Run a command: mistakes of the user end in one line on stderr and exit code 2."""
+    command = ''
     try:
         args = parser.parse_args(argv)
         command = vars(args).pop('command')
@@ -80,7 +88,7 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> 
         print(f'error: {error}', file=sys.stderr)
         sys.exit(3)
     except KeyboardInterrupt:
-        print('interrupted; a training goes on with --resume', file=sys.stderr)
+        print(f'interrupted{AFTER_INTERRUPT.get(command, "")}', file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         if is_disk_full(error):

@@ -29,6 +29,7 @@ _PACKAGE = Path(mmattn.__file__).resolve().parent
 # Beside the package in a checkout, inside it (as in other OpenMMLab packages) when installed.
 _BESIDE = _PACKAGE.parent / 'configs'
 CONFIGS = _BESIDE if _BESIDE.is_dir() else _PACKAGE / '.mim' / 'configs'
+_NO_CONFIGS = {'_base_', 'studies'}  # folders of parts of configs, and of questions
 # What a run reads from a config; all else at its top level is a variable of the config file.
 READ_BY_RUNS = {
     *inspect.signature(Runner).parameters,
@@ -128,7 +129,11 @@ def heads_of(model: dict) -> Iterator[tuple[str, dict]]:
 
 def _similar_configs(path: Path) -> list[str]:
     root = Path('configs') if Path('configs').is_dir() else CONFIGS
-    names = {file.stem: str(file) for file in root.rglob('*.py') if '_base_' not in file.parts}
+    names = {
+        file.stem: str(file)
+        for file in root.rglob('*.py')
+        if _NO_CONFIGS.isdisjoint(file.relative_to(root).parts)
+    }
     return [names[stem] for stem in get_close_matches(path.stem, names, n=3, cutoff=0.5)]
 
 

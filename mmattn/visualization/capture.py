@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from inspect import signature
 from typing import Any
 
 from torch import Tensor, nn
@@ -87,9 +88,13 @@ class CapturedAttention(Mapping[str, CapturedLayer]):
     def _watch_layer(self, name: str, module: nn.Module, stack: ExitStack) -> None:
         # Not a hook: mmseg's heads call their forward themselves, which runs no hooks.
         forward, former = module.forward, vars(module).get('forward')
+        parameters = signature(type(module).forward)
 
         def keep_and_forward(*inputs, **kwargs):
-            self._layers[name] = CapturedLayer(name, module, _copy(inputs), lambda: self.size)
+            given = parameters.bind(module, *inputs, **kwargs)
+            given.arguments.pop('weigh', None)
+            args, named = _copy(given.args[1:]), _copy(given.kwargs)
+            self._layers[name] = CapturedLayer(name, module, args, named, lambda: self.size)
             return forward(*inputs, **kwargs)
 
         module.forward = keep_and_forward
@@ -118,4 +123,6 @@ def _copy(values: Any) -> Any:
         return values.detach().clone()
     if isinstance(values, (list, tuple)):
         return type(values)(_copy(value) for value in values)
+    if isinstance(values, dict):
+        return {name: _copy(value) for name, value in values.items()}
     return values

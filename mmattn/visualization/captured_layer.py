@@ -21,7 +21,8 @@ class CapturedLayer:
     Args:
         name: As in ``named_modules``.
         module: Its forward takes ``weigh``.
-        inputs: Of the forward.
+        inputs: Of the forward, by position.
+        named: Of the forward, by name, without ``weigh``.
         read_size: Height and width of what the model read, None where that is not known.
     """
 
@@ -30,11 +31,12 @@ class CapturedLayer:
         name: str,
         module: nn.Module,
         inputs: tuple,
+        named: dict[str, Any],
         read_size: Callable[[], tuple[int, int] | None],
     ) -> None:
         self.name, self.module = name, module
-        self._inputs, self._read_size = inputs, read_size
-        device = next(tensors_of(inputs)).device.type
+        self._inputs, self._named, self._read_size = inputs, named, read_size
+        device = next(self._tensors()).device.type
         self._autocast = dict(
             device_type=device,
             enabled=torch.is_autocast_enabled(device),
@@ -48,7 +50,8 @@ class CapturedLayer:
         self.module.eval()
         try:
             with torch.no_grad(), torch.autocast(**self._autocast):
-                return {step.name: step for step in record(self.module, *self._inputs)}
+                steps = record(self.module, *self._inputs, **self._named)
+                return {step.name: step for step in steps}
         finally:
             for module, training in modes.items():
                 module.training = training
@@ -62,7 +65,7 @@ class CapturedLayer:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of what the model read."""
-        maps = (x for x in tensors_of(self._inputs) if x.dim() == 4)
+        maps = (x for x in self._tensors() if x.dim() == 4)
         return self._read_size() or tuple(next(maps).shape[2:])
 
     @property
@@ -114,7 +117,7 @@ class CapturedLayer:
                 f'{", ".join(self.pixel_steps)}'
             )
         index = last.index(*self.check_point(x, y), self.size)
-        queries = torch.tensor([index], device=next(tensors_of(self._inputs)).device)
+        queries = torch.tensor([index], device=next(self._tensors()).device)
         if step is None:
             steps = list(self.weighings.values())
             last, weights = path(steps[: steps.index(last) + 1], queries)
@@ -141,6 +144,9 @@ class CapturedLayer:
         """Weights of queries that are no pixels (the image, regions, parts): (B, queries, h, w)."""
         attention = self[step]
         return attention.on_pixels(attention.weights()[:, 0])
+
+    def _tensors(self) -> Iterator[Tensor]:
+        return tensors_of([self._inputs, self._named])
 
     def check_point(self, x: int, y: int) -> tuple[int, int]:
         """(y, x), if the pixel is one of what the model read."""

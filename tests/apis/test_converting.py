@@ -2,12 +2,14 @@
 
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
 from mmseg.registry import MODELS
 from torch.nn import functional as F
 
 from mmattn.apis import convert, load_model
 from mmattn.apis.layouts import LAYOUTS
+from mmattn.apis.layouts.fit import differing_settings
 from mmattn.cli.convert import SOURCES
 from mmattn.errors import UserError
 from mmattn.models import AlignedHRNet
@@ -355,6 +357,14 @@ def test_a_file_that_is_there_stays(files):
     assert out.read_text() == 'mine'
     with pytest.raises(UserError, match='is the file that is read'):
         convert('torchvision', file, file, overwrite=True)
+    with pytest.raises(UserError, match=f'cannot be made: {out} is a file; name another file'):
+        convert('torchvision', file, out / 'new.pth')
+
+
+def test_settings_of_one_head_are_lacking_in_a_cascade_of_heads():
+    settings = {'model.decode_head.channels': 512, 'model.decode_head.1.channels': 512}
+    cascade = Config(dict(model=dict(decode_head=[dict(channels=256), dict(channels=512)])))
+    assert differing_settings(settings, cascade) == {'model.decode_head.channels': 512}
 
 
 def test_a_config_that_does_not_fit_leaves_nothing(files):

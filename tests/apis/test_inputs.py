@@ -21,8 +21,8 @@ def tree(tmp_path, monkeypatch):
     return tmp_path
 
 
-def names(*inputs, out='predictions') -> dict[str, str]:
-    return {str(source.place): str(source.name) for source in find_inputs(inputs, out)}
+def names(*inputs, earlier=()) -> dict[str, str]:
+    return {str(source.place): str(source.name) for source in find_inputs(inputs, earlier)}
 
 
 def test_a_folder_is_all_images_below_it_in_their_tree(tree):
@@ -33,8 +33,8 @@ def test_a_folder_is_all_images_below_it_in_their_tree(tree):
 
 def test_files_are_taken_whatever_they_are_called(tree):
     assert names('a.jpg', 'b/notes.txt') == {'a.jpg': 'a', 'b/notes.txt': 'notes'}
-    assert find_inputs(['b/clip.mp4'], 'out')[0].moves
-    assert not find_inputs(['a.jpg'], 'out')[0].moves
+    assert find_inputs(['b/clip.mp4'])[0].moves
+    assert not find_inputs(['a.jpg'])[0].moves
 
 
 def test_patterns_keep_the_tree_below_what_is_fixed_in_them(tree):
@@ -48,9 +48,9 @@ def test_a_file_that_is_named_like_a_pattern_is_a_file(tree):
 
 
 def test_a_number_is_a_camera_unless_it_is_a_file(tree):
-    assert find_inputs(['3'], 'out') == [Source(3, Path('camera_3'))]
+    assert find_inputs(['3']) == [Source(3, Path('camera_3'))]
     Path('3').touch()
-    assert find_inputs(['3'], 'out') == [Source(Path('3'), Path('3'))]
+    assert find_inputs(['3']) == [Source(Path('3'), Path('3'))]
 
 
 def test_a_file_that_is_named_twice_is_taken_once(tree):
@@ -63,11 +63,12 @@ def test_images_that_differ_in_their_suffix_keep_it(tree):
 
 
 def test_earlier_predictions_are_no_input(tree):
-    Path('b/out').mkdir()
-    Path('b/out/c.png').touch()
-    assert 'b/out/c.png' not in names('b', out='b/out')
-    assert 'b/out/c.png' not in names('b/**/*', out='b/out')
-    assert 'b/out/c.png' in names('b')
+    Path('b/labels').mkdir()
+    Path('b/labels/c.png').touch()
+    for given in ('b', 'b/**/*'):
+        assert 'b/labels/c.png' in names(given)
+        beside = names(given, earlier=[Path('b/labels')])
+        assert 'b/labels/c.png' not in beside and 'b/d/e.Tiff' in beside
 
 
 @pytest.mark.parametrize(
@@ -85,7 +86,7 @@ def test_mistakes_are_told(tree, inputs, message):
     Path('b/other').mkdir()
     Path('b/other/c.PNG').touch()
     with pytest.raises(UserError, match=message):
-        find_inputs(inputs, 'out')
+        find_inputs(inputs)
 
 
 def test_every_suffix_that_opencv_writes_is_looked_for(tmp_path):
@@ -94,4 +95,4 @@ def test_every_suffix_that_opencv_writes_is_looked_for(tmp_path):
     for suffix in ('.jpg', '.png', '.bmp', '.webp', '.tif', '.ppm'):
         cv2.imwrite(str(tmp_path / f'x{suffix}'), np.zeros((4, 4, 3), np.uint8))
         assert cv2.haveImageReader(str(tmp_path / f'x{suffix}'))
-    assert len(find_inputs([tmp_path], 'out')) == 6
+    assert len(find_inputs([tmp_path])) == 6

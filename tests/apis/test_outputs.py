@@ -63,6 +63,24 @@ def test_frames_of_a_video_that_exist_are_not_mixed_with_new_ones(tmp_path):
         Outputs(tmp_path, ('labels',)).check(sources, overwrite=False)
 
 
+def test_an_image_is_not_put_among_the_frames_of_a_video(tmp_path):
+    sources = [Source(Path('x/clip.mp4'), Path('clip'))]
+    sources += [Source(Path('x/clip/000000.jpg'), Path('clip/000000'))]
+    with pytest.raises(UserError, match='x/clip/000000.jpg would lie among .* x/clip.mp4: predict'):
+        Outputs(tmp_path, ('overlay', 'labels')).check(sources, overwrite=True)
+    Outputs(tmp_path, ('overlay',)).check(sources, overwrite=True)  # a video and an image
+
+
+def test_frames_of_an_earlier_video_are_removed_and_nothing_else(tmp_path):
+    kept = ['labels/clip/notes.png', 'labels/clip/000001.txt', 'labels/b/000001.png']
+    for name in [*kept, 'labels/clip/000001.png', 'labels/clip/1000000.png', 'json/clip/0.json']:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    Outputs(tmp_path, ('labels', 'overlay')).remove_frames(Path('clip'))
+    left = {str(file.relative_to(tmp_path)) for file in tmp_path.rglob('*.*')}
+    assert left == {*kept, 'json/clip/0.json'}
+
+
 def test_an_input_is_never_replaced(tmp_path):
     (tmp_path / 'labels').mkdir()
     image = tmp_path / 'labels/a.png'

@@ -41,6 +41,13 @@ def test_mistakes_are_told_before_anything_is_written(
     assert {path.name for path in image.parent.iterdir()} == {'noise.png', 'clip.mp4'}
 
 
+def test_inputs_may_lie_where_the_predictions_go(trained_model, image, monkeypatch):
+    monkeypatch.chdir(image.parent)
+    for given in (f'*{image.suffix}', '.'):
+        result = predict(*trained_model, [given], out='.', save=['labels'], overwrite=True)
+        assert result.images == 1
+
+
 def test_videos_that_cannot_be_read_are_named_and_leave_nothing(trained_model, image, monkeypatch):
     monkeypatch.chdir(image.parent)
     (image.parent / 'clip.mp4').write_text('no video')
@@ -52,6 +59,22 @@ def test_videos_that_cannot_be_read_are_named_and_leave_nothing(trained_model, i
     files = sorted(str(path) for path in (image.parent / 'predictions').rglob('*.*'))
     root = image.parent / 'predictions'
     assert files == [f'{root}/labels/noise.png', f'{root}/overlay/noise.jpg']
+
+
+def test_a_video_that_ends_early_is_predicted_so_far_and_named(trained_model, tmp_path):
+    video = tmp_path / 'clip.avi'
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*'MJPG'), 25.0, (64, 48))
+    for pixels in np.random.default_rng(0).integers(0, 256, (6, 48, 64, 3), dtype=np.uint8):
+        writer.write(pixels)
+    writer.release()
+    whole = video.read_bytes()
+    video.write_bytes(whole[: len(whole) // 2])
+    result = predict(*trained_model, [video], out=tmp_path / 'out', device='cpu', optimize=False)
+    assert 0 < result.frames < 5
+    message = f'clip.avi ends early: {result.frames} of its 6 frames were read and predicted'
+    assert [message in told for told in result.unreadable] == [True]
+    assert len(list((tmp_path / 'out/labels/clip').iterdir())) == result.frames
+    assert (tmp_path / 'out/overlay/clip.mp4').is_file()
 
 
 def test_files_are_replaced_when_asked_for(trained_model, image, monkeypatch):

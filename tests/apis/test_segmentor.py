@@ -1,6 +1,8 @@
 """Segmentor: images of every kind become labels, as MMSegmentation's own tools give them."""
 
 import copy
+import gc
+import weakref
 
 import cv2
 import numpy as np
@@ -115,6 +117,18 @@ def test_scales_and_flips_are_averaged(trained_model, scene):
     assert (prediction.labels == mirrored.labels[:, ::-1]).mean() > 0.99
     with pytest.raises(UserError, match='logits are of one view'):
         Segmentor(*trained_model, tta=True)(scene, logits=True)
+
+
+def test_a_faster_copy_that_fails_its_check_is_let_go(trained_model, scene):
+    segmentor = Segmentor(*trained_model)
+    fast = weakref.ref(segmentor._fast)
+    with torch.no_grad():
+        for weight in fast().parameters():
+            weight.zero_()
+    segmentor(scene)
+    gc.collect()
+    assert fast() is None
+    assert segmentor(scene, logits=True).logits is not None
 
 
 def test_the_faster_copy_gives_the_same_labels_and_logits(trained_model, scene):

@@ -38,6 +38,16 @@ def test_sound_data_is_summed_up_and_drawn(data, capsys):
         assert image.width > 400
 
 
+def test_a_picture_that_cannot_be_written_is_told_before_the_data_are_read(tmp_path, capsys):
+    (tmp_path / 'file').touch()
+    for picture, message in [
+        (tmp_path / 'file/shares.png', 'file is a file; name another with --picture'),
+        (tmp_path, 'is a folder: name the PNG to write'),
+    ]:
+        assert run('--picture', str(picture)) == 2
+        assert message in capsys.readouterr().err
+
+
 def test_images_that_are_trained_and_evaluated_on_are_found(data, capsys):
     (trained, *_), (evaluated, *_) = (
         sorted((data / IMAGES / split).rglob('*.png')) for split in ('train', 'val')

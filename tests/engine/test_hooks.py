@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from mmengine.hooks import CheckpointHook
+from mmengine.hooks import CheckpointHook, EMAHook
 from mmengine.model import BaseModel
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
@@ -14,6 +14,7 @@ from PIL import Image
 from torch import nn
 
 from mmattn.engine import (
+    AttentionHook,
     ChannelsLastHook,
     CurveHook,
     SafeCheckpointHook,
@@ -127,3 +128,10 @@ def test_predictions_are_saved_as_labels_of_the_data_set(
     saved = np.asarray(Image.open(tmp_path / 'out/a.png'))
     assert saved.dtype == f'uint{bits}'
     assert (saved == labels[0].numpy() + reduce_zero_label).all()
+
+
+def test_attention_is_drawn_before_the_averaged_weights_are_taken_back(tmp_path):
+    runner = make_runner(tmp_path, EMAHook())
+    runner.register_hook(AttentionHook())
+    kinds = [type(hook) for hook in runner.hooks]
+    assert kinds.index(AttentionHook) < kinds.index(EMAHook)

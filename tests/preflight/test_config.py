@@ -41,6 +41,12 @@ def test_a_config_that_is_not_there_gets_the_nearest_names():
     assert 'danet_r50-d8' in str(error.value)
 
 
+def test_studies_are_no_configs_to_name():
+    with pytest.raises(UserError, match='not found') as error:
+        load_config('nope.py')
+    assert 'studies' not in str(error.value)
+
+
 @pytest.mark.parametrize(
     ('text', 'reason'),
     [

@@ -59,6 +59,20 @@ def test_what_a_pixel_reaches_in_a_head_sums_to_1(name):
             torch.testing.assert_close(reached.sum(dim=(2, 3)), torch.ones(2, 1))
 
 
+def test_inputs_may_be_given_by_name():
+    class Scaled(SE):
+        def forward(self, x, *, scale, weigh=compute):
+            return super().forward(x * scale['by'], weigh=weigh)
+
+    module, x = Scaled(8).eval(), torch.randn(2, 8, 5, 6)
+    with capture_attention(module) as captured, torch.no_grad():
+        output = module(scale=dict(by=x.new_tensor(3)), weigh=compute, x=x)
+    (layer,) = captured.values()
+    (gate,) = layer.weighings.values()
+    assert captured.size == (5, 6)
+    torch.testing.assert_close(gate.compute(), output)
+
+
 def test_a_step_is_asked_by_name():
     captured, _ = ask(build('CCNetHead'), *arguments('CCNetHead'))
     once = captured['cca'].attention(x=3, y=5, step='cross 2')[0, 0]

@@ -101,7 +101,7 @@ def _setting(cfg: Config, place: str) -> Any:
     node, name = cfg, place.rpartition('.')[2]
     for key in place.split('.'):
         if isinstance(node, list | tuple):
-            node = node[int(key)] if int(key) < len(node) else None
+            node = node[int(key)] if key.isdigit() and int(key) < len(node) else None
         else:
             node = node.get(key) if isinstance(node, dict | Config) else None
         if node is None:

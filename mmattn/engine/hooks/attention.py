@@ -33,7 +33,7 @@ class AttentionHook(Hook):
             no image of that number, a point outside of it.
     """
 
-    priority = 'LOW'
+    priority = 'ABOVE_NORMAL'  # before the EMAHook takes back the weights that were validated
 
     def __init__(
         self, points: Sequence[Sequence[int]] = (), layers: Sequence[str] = (), index: int = 0
