@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     print(f'{done or "nothing"} predicted ({", ".join(args.save)} in {args.out})')
     if result.unreadable:
         count = len(result.unreadable)
-        print(f'{count} could not be read:', *result.unreadable, sep='\n  ', file=sys.stderr)
+        print(f'{count} could not be read whole:', *result.unreadable, sep='\n  ', file=sys.stderr)
         sys.exit(1)
 
 

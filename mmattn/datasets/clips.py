@@ -47,8 +47,9 @@ class CamVidClips(CamVidDataset):
 
         Args:
             overlap: All windows of ``num_frames`` frames. Otherwise every frame is in one clip;
-                where the last ones of a sequence are too few, frames before them complete the clip
-                under a second index, ``len(self)`` above their own, by which they have no labels.
+                where the last ones of a sequence are too few, frames before them complete the
+                clip. These come a second time, so they are given by a second index, ``len(self)``
+                above their own, under which all their labels are void.
         """
         found = []
         for frames in self._sequences():

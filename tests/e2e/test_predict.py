@@ -69,7 +69,7 @@ def test_a_folder_and_a_video_are_predicted_and_what_cannot_be_read_is_told(pred
     kinds = 'labels, color, overlay, logits, json'
     assert result.stdout.splitlines()[-1] == (f'2 images and 3 frames predicted ({kinds} in {out})')
     assert result.stderr.splitlines()[-2:] == [
-        '1 could not be read:',
+        '1 could not be read whole:',
         f'  image {photos}/town/cut.jpg cannot be read: it is damaged, or no image of a kind that '
         'is known',
     ]

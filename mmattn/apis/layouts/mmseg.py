@@ -1,4 +1,7 @@
-"""Checkpoints of MMSegmentation, whose names ours are; what a training needs alone is left out."""
+"""Checkpoints of MMSegmentation, whose names are ours too.
+
+All weights of the model are kept, with those of the auxiliary head, which its configs build.
+"""
 
 from mmattn.apis.layouts.plan import Layout, Plan, State
 
