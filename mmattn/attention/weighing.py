@@ -94,9 +94,24 @@ class Blend(Selection):
 Weigh = Callable[[Weighing], Tensor]
 
 
-def compute(weighing: Weighing) -> Tensor:
-    """The default of ``weigh``: the sum, and nothing kept."""
-    return weighing.compute()
+class _Compute:
+    """See `compute`.
+
+    The tracer of torch.onnx.export makes inputs of a forward's defaults, which functions cannot be;
+    it leaves out those that equal "no default".
+    """
+
+    def __call__(self, weighing: Weighing) -> Tensor:
+        return weighing.compute()
+
+    def __eq__(self, other: object) -> bool:
+        return other is self or other is inspect.Parameter.empty
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+compute = _Compute()  # the default of ``weigh``: the sum, and nothing kept
 
 
 def can_be_asked(module: nn.Module) -> bool:

@@ -1,6 +1,5 @@
 """What the table and the lines of a study say."""
 
-import json
 import time
 
 import pytest
@@ -19,9 +18,7 @@ def runs(tmp_path):
     """One done, one failed, one at iteration 30 of 100, one to do."""
     study = Study('study', 'Why?', 'none', VARIANTS)
     done, failed, running, _ = found = plan_runs(study, tmp_path, [0, 1], amp=False)
-    done.predictions.mkdir(parents=True)
-    (done.predictions / 'metrics.json').write_text(json.dumps({'metrics': {'mIoU': 41.234}}))
-    done.note(state=DONE, train_seconds=90, test_seconds=10)
+    done.note(state=DONE, train_seconds=90, test_seconds=10, metrics={'mIoU': 41.234}, class_iou={})
     failed.note(state=FAILED, error='RuntimeError: boom')
     running.note(state=RUNNING, step='train', began=time.time() - 60)
     scalars = running.work_dir / '20260101_000000/vis_data/scalars.json'
