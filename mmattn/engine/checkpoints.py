@@ -119,9 +119,9 @@ def _check_archive(file: Any) -> None:
     torch stores the members of its archives as they are; compressed or overlapping ones are made to
     fill the memory of whoever reads them.
     """
-    if not zipfile.is_zipfile(file):
-        return
     try:
+        if not zipfile.is_zipfile(file):
+            return
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):

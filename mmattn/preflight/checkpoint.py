@@ -105,8 +105,9 @@ def check_start(path: str | Path, shapes: dict[str, tuple[int, ...]]) -> str:
 def _weights(path: str | Path, checkpoint: Any) -> dict[str, torch.Tensor]:
     """The state dict of a checkpoint, without the prefix that data-parallel models add."""
     weights = checkpoint.get('state_dict', checkpoint) if isinstance(checkpoint, dict) else {}
-    whole = isinstance(weights, dict) and weights
-    if not whole or not all(isinstance(value, torch.Tensor) for value in weights.values()):
+    entries = weights.items() if isinstance(weights, dict) else ()
+    named = [isinstance(key, str) and isinstance(value, torch.Tensor) for key, value in entries]
+    if not named or not all(named):
         raise UserError(
             f'checkpoint {path} holds no model weights (no `state_dict`): give a .pth file that a '
             'training run wrote'

@@ -171,18 +171,18 @@ def _merge(cfg: Config, options: dict[str, Any]) -> None:
 def _check_types(cfg: Config) -> None:
     known = {name for registry in _registries() for name in registry.module_dict}
     for place, name in _types(cfg.to_dict()):
-        scope, _, local = name.rpartition('.')
-        if scope in ('', 'mmseg', 'mmengine'):
+        local = name.removeprefix('mmseg.').removeprefix('mmengine.')
+        package = local.partition('.')[0]
+        if local == package or not package.isidentifier():
             if local not in known:
                 raise UserError(
                     f'unknown type {name!r} at {place}{_hint(get_close_matches(local, known))}; '
                     'a module of your own must be registered in mmseg.registry.MODELS, named in '
                     "custom_imports=dict(imports=['my_file']), and found through PYTHONPATH"
                 )
-        elif find_spec(scope.split('.')[0]) is None:
+        elif find_spec(package) is None:
             raise UserError(
-                f'type {name!r} at {place} needs the package {scope.split(".")[0]}, which is not '
-                'installed'
+                f'type {name!r} at {place} needs the package {package}, which is not installed'
             )
 
 

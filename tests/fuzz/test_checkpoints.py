@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from mmengine.config import Config
 
@@ -68,6 +68,7 @@ def saved(content: object) -> bytes:
 def test_any_content(cases):
     @settings(max_examples=cases)
     @given(st.one_of(dictionaries, trees), st.booleans())
+    @example({0: torch.zeros(())}, False)
     def check(content, resume):
         look(saved(content), resume)
 
@@ -83,6 +84,7 @@ def test_any_damage(cases):
         st.lists(st.tuples(st.integers(0, len(whole) - 1), st.integers(0, 255)), max_size=5),
         st.integers(0, len(whole)),
     )
+    @example([(len(whole) - 22 - 20 + 16, 2)], 1)  # an archive of two disks
     def check(changes, end):
         data = bytearray(whole)
         for place, byte in changes:

@@ -1,7 +1,7 @@
 """Any override of a config is applied or refused in one line."""
 
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, example, given, settings
 from hypothesis import strategies as st
 
 from mmattn.apis.blame import blame_options
@@ -105,6 +105,7 @@ def test_any_key_is_applied_or_refused(config, cases):
 
     @settings(max_examples=cases)
     @given(st.lists(names, min_size=1, max_size=4).map('.'.join), values)
+    @example('model.type', '../../../etc/passwd')
     def check(key, value):
         try:
             load_config(config, {key: value})
