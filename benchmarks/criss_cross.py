@@ -8,7 +8,6 @@ turns on the same inputs; the figures are medians. Nothing else should run besid
 
 import argparse
 import json
-import os
 import platform
 import time
 from collections.abc import Callable
@@ -25,6 +24,7 @@ from mmattn import __version__
 from mmattn.attention import CrissCross, PositionAttention
 from mmattn.ops import criss_cross_attention
 from mmattn.ops.extension import EXTENSION
+from mmattn.provenance import device_name
 
 RESULTS = Path(__file__).parent / 'results'
 SIZES = [(8, 8), (16, 16), (32, 32), (64, 64), (97, 97), (128, 256)]
@@ -213,7 +213,7 @@ def measure(device: str, quick: bool) -> dict:
         cases.append(measure_case(size, n, dtype, device, channels_last))
         print(f'{index} of {len(todo)}: {_row(cases[-1])}', flush=True)
     return {
-        'device': torch.cuda.get_device_name() if device == 'cuda' else _processor(),
+        'device': device_name(device),
         'threads': torch.get_num_threads(),
         'versions': {
             'mmattn': __version__,
@@ -229,12 +229,6 @@ def measure(device: str, quick: bool) -> dict:
 
 def _name(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix('torch.')
-
-
-def _processor() -> str:
-    info = Path('/proc/cpuinfo')
-    names = [line for line in info.read_text().splitlines() if line.startswith('model name')]
-    return f'{names[0].split(":")[1].strip()}, {os.cpu_count()} cores'
 
 
 def _row(case: dict) -> str:

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from mmattn import __version__
 from mmattn.evaluation import SegmentationMetric
+from mmattn.provenance import device_name
 
 RESULTS = Path(__file__).parent / 'results'
 SIZES = [(1024, 2048), (512, 512)]
@@ -88,7 +89,7 @@ def measure(device: str) -> dict:
             cases.append(measure_case(size, num_classes, device))
             print(_row(cases[-1]), flush=True)
     return {
-        'device': torch.cuda.get_device_name() if device == 'cuda' else _processor(),
+        'device': device_name(device),
         'threads': torch.get_num_threads(),
         'load': os.getloadavg()[2],
         'versions': {
@@ -99,12 +100,6 @@ def measure(device: str) -> dict:
         },
         'cases': cases,
     }
-
-
-def _processor() -> str:
-    info = Path('/proc/cpuinfo')
-    names = [line for line in info.read_text().splitlines() if line.startswith('model name')]
-    return f'{names[0].split(":")[1].strip()}, {os.cpu_count()} cores'
 
 
 def _row(case: dict) -> str:

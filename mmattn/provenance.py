@@ -1,8 +1,13 @@
-"""Which state of this package a result comes from."""
+"""Which state of this package, and which processor, a result comes from."""
 
+import os
+import platform
+import re
 import subprocess
 from functools import partial
 from pathlib import Path
+
+import torch
 
 import mmattn
 
@@ -22,3 +27,17 @@ def commit() -> str:
     except FileNotFoundError:  # no git
         return ''
     return head.stdout.strip() + ('-dirty' if dirty else '')
+
+
+def device_name(device: str) -> str:
+    """What `cpu` or `cuda` is on this machine, in words."""
+    if device == 'cuda':
+        return torch.cuda.get_device_name()
+    return f'{processor()}, {os.cpu_count()} cores'
+
+
+def processor() -> str:
+    """The model of this machine's processor, in words."""
+    info = Path('/proc/cpuinfo')
+    names = re.findall(r'model name\s*: (.+)', info.read_text()) if info.is_file() else []
+    return names[0] if names else platform.processor() or platform.machine()

@@ -4,15 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 import torch
-from mmengine.dataset import Compose
-from torch import nn
 
-from mmattn.apis.models import load_model, test_pipeline
-from mmattn.apis.unlabelled import without_labels
-from mmattn.errors import UserError, explain_settings
+from mmattn.apis.segmentor import LoadedImage, Segmentor
+from mmattn.errors import UserError
 from mmattn.files import check_writable, write_atomically
 from mmattn.visualization.attention_drawing import Panel, Point, Scene
 from mmattn.visualization.attention_page import attention_page, attention_sheet
@@ -59,22 +54,15 @@ def draw_attention(
             unknown layer, a model without attention, an image that cannot be read.
     """
     out = Path(out or Path('work_dirs', Path(config).stem, 'attention'))
-    pixels = _read(image)
-    height, width = pixels.shape[:2]
-    points = points or [(width // 2, height // 2)]
-    for x, y in points:
-        if not (0 <= x < width and 0 <= y < height):
-            raise UserError(
-                f'point {x},{y} is outside of {image}, which has {width} x {height} pixels: '
-                f'x must be 0 to {width - 1}, y 0 to {height - 1}'
-            )
     check_writable(out, 'the folder of pictures', 'name another with --out')
-
     columns: dict[str, list[Panel]] = {}
     names = _short_names([checkpoint, *compare])
     for name, file in zip(names, [checkpoint, *compare], strict=True):
-        model = load_model(config, file, device=device, cfg_options=cfg_options)
-        captured, scene = run_captured(model, pixels)
+        segmentor = Segmentor(config, file, device=device, optimize=False, cfg_options=cfg_options)
+        loaded = segmentor.load(image)
+        points = points or [_middle(loaded)]
+        _check_points(points, loaded)
+        captured, scene = watch(segmentor, loaded)
         for layer in layers:
             captured[layer]  # an unknown one is told before anything is drawn
         columns[name] = [image_panel(scene, points)]
@@ -97,35 +85,30 @@ def draw_attention(
     return page
 
 
-def run_captured(model: nn.Module, image: np.ndarray) -> tuple[CapturedAttention, Scene]:
-    """Send an image through a model of `load_model`, whole, and keep what its attention read.
-
-    Args:
-        model: With ``cfg`` and ``dataset_meta``.
-        image: (H, W, 3) uint8, RGB.
+def watch(segmentor: Segmentor, image: LoadedImage) -> tuple[CapturedAttention, Scene]:
+    """Send an image that `Segmentor.load` has read through its model, whole, and keep what its
+    attention read.
 
     Raises:
-        UserError: The model has no attention, or the config no test pipeline.
+        UserError: The model has no attention.
     """
-    steps = without_labels(test_pipeline(model.cfg))
-    with explain_settings():
-        prepare = Compose(steps[1:])
-    size = image.shape[:2]
-    packed = prepare(
-        dict(img=image[:, :, ::-1].copy(), img_path='', img_shape=size, ori_shape=size)
-    )
-    return run_watched(model, packed, image, model.dataset_meta)
+    model = segmentor.model
+    return run_watched(model, image.packed, image.image, model.dataset_meta)
 
 
-def _read(path: str | Path) -> np.ndarray:
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise UserError(f'image {path} cannot be read: {error.strerror or error}') from error
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if image is None:
-        raise UserError(f'image {path} cannot be read: it is damaged, or no image')
-    return image[:, :, ::-1].copy()
+def _middle(image: LoadedImage) -> Point:
+    height, width = image.image.shape[:2]
+    return width // 2, height // 2
+
+
+def _check_points(points: Sequence[Point], image: LoadedImage) -> None:
+    height, width = image.image.shape[:2]
+    for x, y in points:
+        if not (0 <= x < width and 0 <= y < height):
+            raise UserError(
+                f'point {x},{y} is outside of {image.path}, which has {width} x {height} pixels: '
+                f'x must be 0 to {width - 1}, y 0 to {height - 1}'
+            )
 
 
 def _short_names(files: Sequence[str | Path]) -> list[str]:

@@ -9,6 +9,7 @@ import torch
 from mmattn.apis.layouts import LAYOUTS
 from mmattn.apis.layouts.fit import format_options, lacking_settings
 from mmattn.apis.layouts.plan import Layout, Plan, Settings, State, Translation, translate
+from mmattn.apis.models import saved_classes
 from mmattn.engine.checkpoints import safe_load
 from mmattn.engine.finite import refuse_non_finite
 from mmattn.engine.record import remove_record
@@ -126,11 +127,8 @@ def _read(file: Path) -> tuple[State, dict]:
     content = safe_load(file, map_location='cpu')
     meta = {}
     while isinstance(content, dict):
-        saved = content.get('meta')
-        if isinstance(saved, dict):
-            older = {'classes': saved.get('CLASSES'), 'palette': saved.get('PALETTE')}
-            known = saved.get('dataset_meta') or older
-            meta = {'dataset_meta': known} if known.get('classes') else {}
+        classes = saved_classes(content.get('meta'))
+        meta = {'dataset_meta': classes} if classes else meta
         inner = next((content[key] for key in ('state_dict', 'model') if key in content), None)
         if not isinstance(inner, dict):
             break

@@ -73,13 +73,10 @@ def dataset_meta(cfg: Config, checkpoint_meta: Any = None) -> dict[str, Any]:
     From the checkpoint, which knows what it was trained on, else from the data set of the config.
     Classes that neither of them names are called by their numbers.
     """
-    saved = checkpoint_meta if isinstance(checkpoint_meta, dict) else {}
-    # Checkpoints of mmseg before 1.0 have the names at the top.
-    older = {'classes': saved.get('CLASSES'), 'palette': saved.get('PALETTE')}
     known = _dataset_of(cfg)
     count = num_classes(cfg)
-    for meta in (saved.get('dataset_meta'), older, known):
-        classes = meta.get('classes') if isinstance(meta, dict) else None
+    for meta in (saved_classes(checkpoint_meta), known):
+        classes = meta.get('classes')
         if isinstance(classes, list | tuple) and count in (None, len(classes)):
             break
     else:
@@ -94,21 +91,13 @@ def dataset_meta(cfg: Config, checkpoint_meta: Any = None) -> dict[str, Any]:
     }
 
 
-def test_pipeline(cfg: Config) -> list[dict]:
-    """The steps that test images go through: those of the test data, or the config's variable.
-
-    Raises:
-        UserError: The config has neither.
-    """
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    _, first = next(inner_configs(dataset, 'test_dataloader.dataset'))
-    pipeline = first.get('pipeline') or cfg.get('test_pipeline')
-    if not pipeline:
-        raise UserError(
-            'the config does not say how images are prepared: it has neither '
-            'test_dataloader.dataset.pipeline nor test_pipeline'
-        )
-    return pipeline
+def saved_classes(checkpoint_meta: Any) -> dict[str, Any]:
+    """What the ``meta`` of a checkpoint says of classes and palette; empty for nothing."""
+    meta = checkpoint_meta if isinstance(checkpoint_meta, dict) else {}
+    # Checkpoints of mmseg before 1.0 have the names at the top.
+    older = {'classes': meta.get('CLASSES'), 'palette': meta.get('PALETTE')}
+    known = meta.get('dataset_meta') or older
+    return known if isinstance(known, dict) and known.get('classes') else {}
 
 
 def _dataset_of(cfg: Config) -> dict[str, Any]:

@@ -85,6 +85,11 @@ def _read_slurm() -> None:
             raise UserError(
                 f'--launcher slurm cannot tell the first machine ({error}): set MASTER_ADDR to it'
             ) from error
+        if not names.strip():
+            raise UserError(
+                f'--launcher slurm cannot tell the first machine ({" ".join(nodes)} names none): '
+                'set MASTER_ADDR to it'
+            )
         os.environ['MASTER_ADDR'] = names.split()[0]
     os.environ.setdefault('MASTER_PORT', '29500')
 

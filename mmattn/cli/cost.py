@@ -4,7 +4,7 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
-from mmattn.cli.arguments import add_import_argument, parse_call
+from mmattn.cli.arguments import add_import_argument
 from mmattn.errors import UserError
 
 if TYPE_CHECKING:
@@ -68,33 +68,26 @@ def run(args: argparse.Namespace) -> None:
 def _mechanism(text: str, shape: tuple[int, ...] | None) -> 'tuple[Cost, Job]':
     import torch
 
+    from mmattn.cli.mechanism import parse_mechanism
     from mmattn.cost import measure_cost
-    from mmattn.models.mechanisms import MECHANISMS, build_mechanism
 
-    name, options = parse_call(text)
+    subject = parse_mechanism(text)
     if shape is not None and len(shape) != 3:
-        raise UserError(f'--shape of {name} takes channels, height and width, as in 256x64x64')
-    channels, *size = shape or (_CHANNELS, *_SIZE)
-    fusion = name in MECHANISMS and MECHANISMS[name].kind == 'fusion'
-    role = 'fusion' if fusion else 'MECHANISM'
-
-    def build() -> torch.nn.Module:
-        return build_mechanism(role, dict(type=name, **options), in_channels=channels)[1]
-
+        raise UserError(f'--shape of {subject.name} takes channels, height and width: 256x64x64')
+    shape = channels, *_ = shape or (_CHANNELS, *_SIZE)
     # Two images: norms of pooled maps want more than one value.
-    cost = measure_cost(build, [(2, channels, *size)] * (1 + fusion))
-    return cost, (build().eval(), [torch.randn(1, channels, *size) for _ in range(1 + fusion)])
+    cost = measure_cost(lambda: subject.make(channels), [(2, *shape)] * subject.maps)
+    maps = [torch.randn(1, *shape) for _ in range(subject.maps)]
+    return cost, (subject.make(channels).eval(), maps)
 
 
 def _config(file: str, shape: tuple[int, ...] | None) -> 'tuple[Cost, Job]':
     import torch
-    from mmseg.registry import MODELS
 
-    from mmattn.cost import Cost, training_memory
+    from mmattn.cost import Cost
     from mmattn.engine.runner import separate_run
-    from mmattn.errors import explain_settings
     from mmattn.preflight.config import load_config, require_keys
-    from mmattn.preflight.heads import compute_losses
+    from mmattn.preflight.cost import activations, build_without_weights
     from mmattn.preflight.model import look_at_model
     from mmattn.preflight.pretrained import drop_pretrained
 
@@ -108,12 +101,8 @@ def _config(file: str, shape: tuple[int, ...] | None) -> 'tuple[Cost, Job]':
         cfg.model.setdefault('data_preprocessor', {})['size'] = shape
     with separate_run():
         facts = look_at_model(cfg)
-    if facts.macs is None:
-        raise UserError(f'the model of {file} cannot be counted without values')
-    with separate_run(), explain_settings():
-        model = MODELS.build(cfg.model)
-        memory = training_memory(
-            lambda: MODELS.build(cfg.model), compute_losses, [(2, 3, *facts.size)]
-        )
-    cost = Cost(facts.parameters, facts.macs, memory)
-    return cost, (model.eval(), [torch.randn(1, 3, *facts.size)])
+        if facts.macs is None:
+            raise UserError(f'the model of {file} cannot be counted without values')
+        cost = Cost(facts.parameters, facts.macs, activations(cfg, facts.size))
+        model = build_without_weights(cfg).eval()
+    return cost, (model, [torch.randn(1, 3, *facts.size)])

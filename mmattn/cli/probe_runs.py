@@ -1,32 +1,24 @@
 """The trainings behind `mmattn probe`."""
 
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import nn
 
 import mmattn
-from mmattn.cli.arguments import import_modules, parse_call
+from mmattn.cli.arguments import import_modules
+from mmattn.cli.mechanism import Subject, parse_mechanism
 from mmattn.errors import UserError
 from mmattn.files import check_writable
-from mmattn.models.mechanisms import MECHANISMS, build_mechanism
+from mmattn.models.mechanisms import MECHANISMS
 from mmattn.probes import NO_MECHANISM, PROBES, STEPS, VARIANTS, build_net, run_probe
 from mmattn.probes.results import Cell, append_cell, read_cells
 from mmattn.provenance import commit
 
 # What runs where no mechanism is named.
 ALL_MECHANISMS = (NO_MECHANISM, *MECHANISMS, *VARIANTS)
-
-
-class Subject(NamedTuple):
-    """What is put into the net: its name in the table, its builder, and how many maps it takes."""
-
-    name: str
-    make: Callable[[int], nn.Module]
-    maps: int
 
 
 def run_cells(
@@ -59,7 +51,7 @@ def run_cells(
     if steps < 1:
         raise UserError(f'--steps must be at least 1, got {steps}')
     import_modules(imports)
-    subjects = [parse_mechanism(text) for text in mechanisms or ALL_MECHANISMS]
+    subjects = [parse_subject(text) for text in mechanisms or ALL_MECHANISMS]
     tasks = [_find_probe(name) for name in probes or PROBES]
     check_writable(results.parent, 'the folder', 'name another file with --results')
     read_results(results)  # a file of something else is told before the first training
@@ -98,26 +90,17 @@ def read_results(path: Path) -> list[Cell]:
         raise UserError(f'{error}; name another file with --results') from error
 
 
-def parse_mechanism(text: str) -> Subject:
-    """A mechanism by name, with options as in a call: ``CrissCross(recurrence=2)``.
+def parse_subject(text: str) -> Subject:
+    """What is put into the net: a mechanism as `parse_mechanism` reads it, or none.
 
     Raises:
         UserError: No such mechanism, or options that it does not take.
     """
-    name, options = parse_call(text)
-    if name == NO_MECHANISM and not options:
-        return Subject(name, lambda in_channels: nn.Identity(), 1)
-    fusion = name in MECHANISMS and MECHANISMS[name].kind == 'fusion'
-    role = 'fusion' if fusion else 'MECHANISM'
-    cfg = dict(type=name, **options)
-
-    def make(in_channels: int) -> nn.Module:
-        return build_mechanism(role, cfg, in_channels=in_channels)[1]
-
-    maps = 2 if fusion else 1
-    build_net(make, maps)  # wrong options are told before the first training
-    words = ', '.join(f'{key}={value!r}' for key, value in options.items())
-    return Subject(f'{name}({words})' if options else name, make, maps)
+    if text == NO_MECHANISM:
+        return Subject(text, lambda in_channels: nn.Identity(), 1)
+    subject = parse_mechanism(text)
+    build_net(subject.make, subject.maps)  # wrong options are told before the first training
+    return subject
 
 
 def _find_probe(name: str):

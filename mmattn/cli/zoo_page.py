@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import platform
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import astuple
@@ -15,6 +14,7 @@ from torch import nn
 
 from mmattn.cost import Cost, measure_cost, readable, relative_latencies, two_digits
 from mmattn.models.mechanisms import AUTHORS, LIBRARY, LISTING, OTHERS, TABLE, Mechanism, Source
+from mmattn.provenance import processor
 
 CHANNELS, SIZE = 512, (64, 64)
 LATENCY_FILE = 'benchmarks/results/zoo_latency.json'
@@ -163,7 +163,7 @@ def measure_latency(root: Path) -> None:
     ratios, milliseconds, rounds = relative_latencies(job(_reference(), 1), jobs)
     result = dict(
         command=_MEASURE,
-        machine=_processor(),
+        machine=processor(),
         threads=torch.get_num_threads(),
         torch=torch.__version__,
         rounds=rounds,
@@ -213,9 +213,3 @@ def _describe(measured: dict) -> str:
         f'threads, torch {measured["torch"]}, `{measured["command"]}` '
         f'([numbers](../{LATENCY_FILE})).'
     )
-
-
-def _processor() -> str:
-    info = Path('/proc/cpuinfo')
-    names = re.findall(r'model name\s*: (.+)', info.read_text()) if info.is_file() else []
-    return names[0] if names else platform.processor() or platform.machine()

@@ -1,25 +1,20 @@
 """What each variant costs, counted and measured on this machine."""
 
-import copy
 import json
 import os
-import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from mmengine.config import Config
-from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
-from mmseg.registry import MODELS
-from torch import nn
 
-from mmattn.cost import measure_cost, relative_latencies
+from mmattn.cost import relative_latencies
 from mmattn.files import write_atomically
 from mmattn.preflight.config import load_config
+from mmattn.preflight.cost import activations, build_without_weights
 from mmattn.preflight.model import look_at_model
-from mmattn.preflight.pretrained import drop_pretrained
+from mmattn.provenance import processor
 from mmattn.studies.plan import Study
 
 SECONDS = 1.5  # in which the inference of a variant is timed, side by side with the baseline's
@@ -35,8 +30,7 @@ class VariantCost:
         parameters: Number.
         macs: Multiply-adds of an inference on one image of ``size``.
         size: Height and width.
-        activations: Bytes that a training forward pass of backbone and decode head keeps for the
-            backward pass, for one image.
+        activations: Bytes that a training step keeps for the backward pass, for one image.
         latency: Median milliseconds of an inference on one image of ``size``.
     """
 
@@ -74,15 +68,7 @@ def this_machine() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
     cores = os.cpu_count()
-    return f'{_processor()}, {torch.get_num_threads()} of {cores} cores, float32'
-
-
-def _processor() -> str:
-    try:
-        lines = Path('/proc/cpuinfo').read_text().splitlines()
-        return next(line.partition(':')[2].strip() for line in lines if 'model name' in line)
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+    return f'{processor()}, {torch.get_num_threads()} of {cores} cores, float32'
 
 
 def _read(file: Path) -> VariantCost | None:
@@ -107,17 +93,9 @@ def _measure(path: Path, baseline: Path, digest: str, machine: str) -> VariantCo
     )
 
 
-def _build(cfg: Config) -> nn.Module:
-    """The model without pretrained weights, in which every layer runs on a CPU."""
-    cfg = copy.deepcopy(cfg)
-    drop_pretrained(cfg)
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
-    return revert_sync_batchnorm(MODELS.build(cfg.model))
-
-
 def _activations(cfg: Config, size: tuple[int, int]) -> float | None:
     try:
-        return measure_cost(lambda: _build(cfg), [(2, 3, *size)]).memory
+        return activations(cfg, size)
     except Exception:  # a model may need values, or arguments of its own
         return None
 
@@ -126,7 +104,7 @@ def _latency(cfg: Config, baseline: Config, size: tuple[int, int]) -> float | No
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
     image = [torch.zeros(1, 3, *size, device=device)]
     try:
-        models = [_build(each).to(device) for each in (baseline, cfg)]
+        models = [build_without_weights(each).to(device) for each in (baseline, cfg)]
         for model in models:
             model.eval()
         reference, own = ((model, image) for model in models)

@@ -21,7 +21,8 @@ from mmattn.studies.folder import (
 from mmattn.studies.gallery import draw, largest_differences
 from mmattn.studies.overview import curves_of
 from mmattn.studies.plan import load_study
-from mmattn.studies.results import Measured, Results, collect, miou
+from mmattn.studies.results import Results, collect, group_iou, miou
+from mmattn.studies.statistics import mean_and_sd
 from mmattn.visualization.comparisons import (
     Bar,
     Point,
@@ -165,7 +166,7 @@ def _points(
         scores = list(results.values(name, miou).values())
         cost = kind(costs[name]) if name in costs else None
         if scores and cost is not None:
-            mean, sd = tables.mean_and_sd(scores)
+            mean, sd = mean_and_sd(scores)
             points.append(Point(name, cost, mean, sd))
     return points
 
@@ -223,7 +224,7 @@ def _numbers(results: Results, costs: dict[str, VariantCost], note: dict) -> dic
     variants = {}
     for name in study.variants:
         scores = results.values(name, miou)
-        mean, sd = tables.mean_and_sd(list(scores.values())) if scores else (None, None)
+        mean, sd = mean_and_sd(list(scores.values())) if scores else (None, None)
         found = results.difference(name, miou) if name != study.baseline else None
         over_images = results.interval_over_images(name) if found else None
         variants[name] = {
@@ -232,7 +233,7 @@ def _numbers(results: Results, costs: dict[str, VariantCost], note: dict) -> dic
             'interval_over_images': over_images,
             'cost': asdict(costs[name]) if name in costs else None,
             'groups': {
-                group: results.values(name, _group(classes))
+                group: results.values(name, group_iou(classes))
                 for group, classes in study.class_groups.items()
             },
         }
@@ -250,7 +251,3 @@ def _numbers(results: Results, costs: dict[str, VariantCost], note: dict) -> dic
         'variants': variants,
         'runs': runs,
     }
-
-
-def _group(classes: list[str]) -> Callable[[Measured], float | None]:
-    return lambda each: each.group_iou(classes)

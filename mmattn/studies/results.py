@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -68,12 +68,6 @@ class Measured:
                     peaks.append(json.loads(line)['memory'])
         return max(peaks, default=None)
 
-    def group_iou(self, classes: Sequence[str]) -> float | None:
-        """Mean IoU of some classes, in percent; None where none of them has pixels."""
-        values = [self.class_iou[name] for name in classes]
-        present = [value for value in values if value is not None]
-        return fmean(present) if present else None
-
 
 @dataclass(frozen=True)
 class Results:
@@ -132,6 +126,17 @@ def miou(measured: Measured) -> float | None:
         if abs(exact - rounded) < 0.01:  # else the metric was asked for something else
             return exact
     return rounded
+
+
+def group_iou(classes: Sequence[str]) -> Callable[[Measured], float | None]:
+    """Measures the mean IoU of some classes, in percent; None where none of them has pixels."""
+
+    def measure(measured: Measured) -> float | None:
+        values = [measured.class_iou[name] for name in classes]
+        present = [value for value in values if value is not None]
+        return fmean(present) if present else None
+
+    return measure
 
 
 def collect(study: Study, runs: list[Run]) -> Results:

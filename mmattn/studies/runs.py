@@ -79,15 +79,11 @@ class Run:
     def metrics(self) -> dict[str, Any] | None:
         """What the test has measured: metrics, and IoU of classes; None before it has.
 
-        They are in the state file, so that the predictions can be deleted; earlier versions of
-        mmattn left them beside the predictions alone.
+        They are in the state file, so that the predictions can be deleted.
         """
         state = self.state()
-        if state['state'] != DONE:
-            return None
-        if state.get('metrics'):
-            return {key: state[key] for key in _MEASURED}
-        return self.written_metrics()
+        measured = state['state'] == DONE and state.get('metrics')
+        return {key: state[key] for key in _MEASURED} if measured else None
 
     def written_metrics(self) -> dict[str, Any] | None:
         """Metrics, and IoU of classes, as the test left them; None where they are gone."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from mmattn.cost import readable
 from mmattn.studies.costs import VariantCost
 from mmattn.studies.document import Block, Heading, Link, Paragraph, Table
-from mmattn.studies.results import Results, miou
+from mmattn.studies.results import Results, group_iou, miou
 from mmattn.studies.runs import DONE
 from mmattn.studies.statistics import Difference, mean_and_sd, seeds_needed
 
@@ -36,7 +36,7 @@ def of_variants(results: Results, costs: dict[str, VariantCost]) -> list[Block]:
                 name,
                 score(list(results.values(name, miou).values())),
                 *(
-                    score(list(results.values(name, _group(classes)).values()))
+                    score(list(results.values(name, group_iou(classes)).values()))
                     for classes in study.class_groups.values()
                 ),
                 difference(found) if compared else 'baseline',
@@ -111,7 +111,7 @@ def csv_of_runs(results: Results) -> str:
         values = [None] * (len(metrics) + len(groups) + len(classes))
         if each:
             values = [each.metrics.get(name) for name in metrics]
-            values += [each.group_iou(names) for names in groups.values()]
+            values += [group_iou(names)(each) for names in groups.values()]
             values += [each.class_iou[name] for name in classes]
         last = [state.get(key) for key in ('train_seconds', 'test_seconds', 'checkpoint', 'error')]
         rounded = [round(value, 4) if isinstance(value, float) else value for value in values]
@@ -160,7 +160,3 @@ def _costs(cost: VariantCost | None) -> list[str]:
         NOT_MEASURED if cost.latency is None else f'{cost.latency:.1f} ms',
         NOT_MEASURED if cost.activations is None else f'{cost.activations / 1e6:.1f} MB',
     ]
-
-
-def _group(classes: list[str]):
-    return lambda each: each.group_iou(classes)

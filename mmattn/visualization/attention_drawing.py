@@ -1,6 +1,5 @@
 """How weights are drawn: over the image, as a matrix, by channel or by region."""
 
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import Tensor
+
+from mmattn.visualization.figures import png
 
 COLOURS = 'inferno'
 MAX_CLASSES = 6  # in a legend
@@ -89,9 +90,7 @@ class Panel:
         return figure
 
     def png(self) -> bytes:
-        data = io.BytesIO()
-        FigureCanvasAgg(self.figure()).print_png(data)
-        return data.getvalue()
+        return png(self.figure())
 
     def array(self) -> np.ndarray:
         """(H, W, 3) uint8, RGB."""

@@ -1,16 +1,15 @@
 """The share of each class in the pixels of data sets, as bars."""
 
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
 from mmattn.files import write_atomically
+from mmattn.visualization.figures import png
 
 
 class Counted(Protocol):
@@ -43,6 +42,4 @@ def plot_class_shares(data_sets: Sequence[Counted], out_png: Path) -> None:
     ax.spines[['top', 'right']].set_visible(False)
     ax.grid(axis='y', alpha=0.3)
     figure.legend(loc='outside upper right', ncols=len(data_sets), frameon=False)
-    png = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(png)
-    write_atomically(out_png, png.getvalue())
+    write_atomically(out_png, png(figure))

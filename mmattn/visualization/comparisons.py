@@ -1,16 +1,15 @@
 """Pictures of a comparison: differences, accuracy against cost, the curves of all runs."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mmattn.files import write_atomically
 from mmattn.visualization.curves import Curve
+from mmattn.visualization.figures import png
 
 
 class Bar(NamedTuple):
@@ -116,7 +115,5 @@ def _style(ax) -> None:
 
 
 def _save(figure: Figure, out_png: Path) -> Path:
-    png = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(png)
-    write_atomically(out_png, png.getvalue())
+    write_atomically(out_png, png(figure))
     return out_png

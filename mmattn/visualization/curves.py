@@ -1,6 +1,5 @@
 """Loss and mIoU over iterations, from the scalars that mmengine's LocalVisBackend writes."""
 
-import io
 import itertools
 import json
 import math
@@ -9,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, Locator, MaxNLocator, StrMethodFormatter
 
 from mmattn.errors import UserError
 from mmattn.files import write_atomically
+from mmattn.visualization.figures import png
 
 # Blue and vermilion of Okabe and Ito's palette: told apart with every kind of colour blindness.
 LOSS_COLOUR, MIOU_COLOUR = '#0072B2', '#D55E00'
@@ -46,9 +45,7 @@ def plot_curves(scalars_json: Path | Sequence[Path], out_png: Path) -> Path:
             f'nothing to plot: no `loss` and no `mIoU` in {", ".join(map(str, paths)) or "no file"}'
             '; a run logs its first loss after `default_hooks.logger.interval` iterations'
         )
-    png = io.BytesIO()
-    FigureCanvasAgg(curve_figure(loss, miou)).print_png(png)
-    write_atomically(Path(out_png), png.getvalue())
+    write_atomically(Path(out_png), png(curve_figure(loss, miou)))
     return Path(out_png)
 
 

@@ -1,15 +1,14 @@
 """A table of percentages as a picture, its rows in groups."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from matplotlib import colormaps
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from mmattn.files import write_atomically
+from mmattn.visualization.figures import png
 
 
 def plot_heat_map(
@@ -62,9 +61,7 @@ def plot_heat_map(
     _name_groups(ax, groups)
     ax.set_title(title, loc='left', fontsize=10)
     figure.colorbar(image, ax=ax, label=label, fraction=0.03, extend=extend)
-    png = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(png)
-    write_atomically(Path(out_png), png.getvalue())
+    write_atomically(Path(out_png), png(figure))
     return Path(out_png)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmattn.apis import draw_attention, load_model
-from mmattn.apis.attending import run_captured
+from mmattn.apis import Segmentor, draw_attention
+from mmattn.apis.attending import watch
 from mmattn.errors import UserError
 
 
@@ -48,11 +48,11 @@ def test_the_image_is_prepared_as_the_test_pipeline_does_and_goes_through_whole(
 ):
     config, checkpoint = trained_model
     options = {'model.test_cfg': dict(mode='slide', crop_size=(32, 32), stride=(16, 16))}
-    model = load_model(config, checkpoint, cfg_options=options)
-    captured, scene = run_captured(model, np.asarray(Image.open(photo)))
+    segmentor = Segmentor(config, checkpoint, optimize=False, cfg_options=options)
+    captured, scene = watch(segmentor, segmentor.load(photo))
     assert scene.shape == (48, 96) and scene.pred.shape == (96, 192)
     assert captured.size == scene.size and captured.size[0] >= 48 and captured.size[1] >= 96
-    assert model.test_cfg.mode == 'slide'
+    assert segmentor.model.test_cfg.mode == 'slide'
     weights = captured['decode_head.pam'].attention(*scene.read_pixel((191, 95)))
     assert float(weights.sum()) == pytest.approx(1, abs=1e-4)
 
@@ -77,7 +77,7 @@ def test_mistakes_are_told_before_anything_is_drawn(trained_model, photo, tmp_pa
 
 def test_a_model_without_attention_is_told(trained_model, photo, tmp_path):
     config, checkpoint = trained_model
-    model = load_model(config, checkpoint)
-    model.decode_head = model.auxiliary_head
+    segmentor = Segmentor(config, checkpoint, optimize=False)
+    segmentor.model.decode_head = segmentor.model.auxiliary_head
     with pytest.raises(UserError, match='no module of EncoderDecoder can be asked'):
-        run_captured(model, np.asarray(Image.open(photo)))
+        watch(segmentor, segmentor.load(photo))

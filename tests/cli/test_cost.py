@@ -25,8 +25,9 @@ def test_a_mechanism_costs_what_its_formula_says(capsys):
     assert re.fullmatch(r'\d+\.\d\d of that', cells['SE(reduction=4)'][3])
 
 
-def test_fusions_take_two_maps(capsys):
-    assert 'AFF' in lines(capsys, 'AFF', '--shape', '64x8x8')
+@pytest.mark.parametrize('name', ['AFF', 'AddFusion'])
+def test_fusions_take_two_maps(capsys, name):
+    assert name in lines(capsys, name, '--shape', '64x8x8')
 
 
 def test_a_config_costs_what_a_run_of_it_says(capsys):
@@ -40,6 +41,7 @@ def test_a_config_costs_what_a_run_of_it_says(capsys):
     ('arguments', 'message'),
     [
         (['CBAN'], 'CBAM'),
+        (['AFNB'], 'APNB'),
         (['CBAM', '--shape', '64x64'], 'channels, height and width'),
         (['SE(8)'], 'expected one such as'),
         (['SE(rate=8)'], 'rate'),

@@ -7,7 +7,7 @@ import pytest
 
 from mmattn.cli import main
 from mmattn.cli.probe_page import render_page
-from mmattn.cli.probe_runs import ALL_MECHANISMS, parse_mechanism, run_cells
+from mmattn.cli.probe_runs import ALL_MECHANISMS, parse_subject, run_cells
 from mmattn.errors import UserError
 from mmattn.probes import PROBES, STEPS
 from mmattn.probes.results import append_cell, read_cells
@@ -70,8 +70,8 @@ def test_mechanisms_of_the_user_join_by_name(tmp_path, monkeypatch, capsys):
 
 
 def test_options_are_part_of_the_name():
-    assert parse_mechanism('CrissCross( recurrence = 2 )').name == 'CrissCross(recurrence=2)'
-    assert parse_mechanism('AFF').maps == 2
+    assert parse_subject('CrissCross( recurrence = 2 )').name == 'CrissCross(recurrence=2)'
+    assert parse_subject('AFF').maps == 2
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from mmattn.cli.probe_findings import NOTES
-from mmattn.cli.probe_runs import ALL_MECHANISMS, parse_mechanism
+from mmattn.cli.probe_runs import ALL_MECHANISMS, parse_subject
 from mmattn.probes import PROBES, WIDTH, build_net
 from mmattn.probes.scenes import CHANNELS, SIZE
 from tests.test_packaging import imported_modules
@@ -37,7 +37,7 @@ def test_notes_are_about_hypotheses():
 
 @pytest.mark.parametrize('name', ALL_MECHANISMS)
 def test_every_mechanism_trains_in_the_net(name):
-    subject = parse_mechanism(name)
+    subject = parse_subject(name)
     assert subject.name == name
     net = build_net(subject.make, subject.maps)
     output = net(torch.randn(2, CHANNELS, SIZE, SIZE, generator=torch.Generator().manual_seed(0)))

@@ -57,7 +57,8 @@ def leave_results(run: Run, data: Path, gain: float) -> None:
     checkpoint.write_bytes(b'weights')
     checkpoint.with_suffix('.json').write_text(json.dumps({'versions': {'torch': '9.9'}}))
     run.log.write_text('$ mmattn train\n')
-    run.note(state=DONE, checkpoint=str(checkpoint), train_seconds=60, test_seconds=5)
+    seconds = dict(train_seconds=60, test_seconds=5)
+    run.note(state=DONE, checkpoint=str(checkpoint), **seconds, **run.written_metrics())
 
 
 @pytest.fixture
@@ -161,7 +162,6 @@ def test_without_its_data_or_predictions_there_is_a_report(six_runs, monkeypatch
     file, folder, runs = six_runs
     monkeypatch.setattr(costs, 'SECONDS', 0.1)
     for run in runs:
-        run.note(**run.written_metrics())
         shutil.rmtree(run.predictions)
     report(file, work_dir=folder)
     text = (folder / 'report/report.md').read_text()

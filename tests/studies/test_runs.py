@@ -204,7 +204,8 @@ def test_what_was_measured_outlives_the_predictions(run, monkeypatch):
     assert run.metrics() == measured
 
 
-def test_a_done_run_of_an_earlier_version_may_lack_its_predictions(run):
+def test_a_done_run_may_lack_metrics(run):
+    """For instance where its folder of predictions was deleted before they were read."""
     run.note(state=DONE)
     assert run.metrics() is None
 

@@ -1,0 +1,32 @@
+"""What the model of a config costs, beside what `look_at_model` counts."""
+
+import copy
+
+from mmengine.config import Config
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import init_default_scope
+from mmseg.registry import MODELS
+from torch import nn
+
+from mmattn.cost import training_memory
+from mmattn.preflight.heads import compute_losses
+from mmattn.preflight.pretrained import drop_pretrained
+
+
+def build_without_weights(cfg: Config) -> nn.Module:
+    """The model of a config with random weights, in which every layer runs on a CPU."""
+    cfg = copy.deepcopy(cfg)
+    drop_pretrained(cfg)
+    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    return revert_sync_batchnorm(MODELS.build(cfg.model))
+
+
+def activations(cfg: Config, size: tuple[int, int]) -> float:
+    """Bytes for one image that a training step keeps for the backward pass, losses included.
+
+    Args:
+        cfg: The config.
+        size: Height and width of the image.
+    """
+    # Two images: norms of pooled maps want more than one value.
+    return training_memory(lambda: build_without_weights(cfg), compute_losses, [(2, 3, *size)])
