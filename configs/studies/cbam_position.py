@@ -1,17 +1,9 @@
 # CBAM (https://arxiv.org/abs/1807.06521): the residual branch (after_conv2, as in its figure 3),
 # inside the branch (after_conv1) and the sum (after_add).
+_base_ = './se_position.py'
 question = 'Where in the residual block should CBAM stand?'
-base = '../camvid_cpu/fcn_r18-d8_1xb8-1200it_camvid-180x240.py'
-data = 'CamVid'
-baseline = 'none'
-variants = dict(
-    none=dict(),
-    **{
-        position: {
-            'model.backbone.plugins': [
-                dict(cfg=dict(type='CBAM'), position=position, stages=(False, True, True, True))
-            ]
-        }
-        for position in ('after_conv1', 'after_conv2', 'after_add')
-    },
-)
+options = {
+    'model.backbone.plugins': [
+        dict(cfg=dict(type='CBAM'), position='after_conv2', stages=(False, True, True, True))
+    ]
+}

@@ -1,20 +1,11 @@
 # SE-Net (https://arxiv.org/abs/1709.01507), in one stage at a time and in all.
+_base_ = '../_base_/studies/plugin_camvid.py'
 question = 'In which stages does SE help?'
-base = '../camvid_cpu/fcn_r18-d8_1xb8-1200it_camvid-180x240.py'
-data = 'CamVid'
-baseline = 'none'
 variants = dict(
-    none=dict(),
-    all={'model.backbone.plugins': [dict(cfg=dict(type='SE'), position='after_conv2')]},
+    all={'model.backbone.plugins.0.stages': [True] * 4},
     **{
         f'stage{stage + 1}': {
-            'model.backbone.plugins': [
-                dict(
-                    cfg=dict(type='SE'),
-                    position='after_conv2',
-                    stages=[stage == other for other in range(4)],
-                )
-            ]
+            'model.backbone.plugins.0.stages': [stage == other for other in range(4)]
         }
         for stage in range(4)
     },
