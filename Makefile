@@ -11,21 +11,26 @@ PIP_QUIET := $(if $(MAKE_TERMOUT),,--quiet)
 
 VENV_onedl := .venv
 VENV_openmmlab := .venv-openmmlab
+VENV_docs := .venv-docs
 VENV := $(VENV_$(STACK))
 ifeq ($(VENV),)
 $(error STACK is 'onedl' or 'openmmlab', not '$(STACK)')
 endif
 PY := $(VENV)/bin/python
+# A core for each process: most of a test is Python, which uses one.
+PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(PY) -m pytest -n auto --maxprocesses 4
 # Exist only after complete steps; whatever an interrupted set-up left is removed by the next.
 STACKED := $(VENV)/.set-up
 READY := $(VENV)/.mmattn
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format
+.PHONY: help setup demo test test-slow docs lint format
 
 help:
 	@echo 'make demo    set up, train and evaluate a small model on generated scenes (CPU, minutes)'
 	@echo 'make test    set up, then lint and tests; TESTS=tests/models for a part'
+	@echo 'make test-slow  set up, then the tests that take minutes'
+	@echo 'make docs    the pages of docs/ as a site, in an environment of its own'
 	@echo 'make lint    ruff: rules and formatting'
 	@echo 'make format  let ruff rewrite the files'
 	@echo 'make setup   only the set-up: a virtual environment in $(VENV)'
@@ -85,7 +90,20 @@ demo: $(READY)
 
 test: lint
 	@echo '== tests on the $(STACK) stack'
-	@$(PY) -m pytest $(TESTS)
+	@$(PYTEST) --dist loadfile $(TESTS)
+
+test-slow: $(READY)
+	@$(PYTEST) --dist worksteal -m slow $(TESTS)
+
+docs: $(VENV_docs)/.set-up
+	@NO_MKDOCS_2_WARNING=1 DISABLE_MKDOCS_2_WARNING=true $(VENV_docs)/bin/mkdocs build --strict --quiet
+	@echo 'the site: site/index.html; as it changes: $(VENV_docs)/bin/mkdocs serve'
+
+$(VENV_docs)/.set-up: requirements/docs.txt
+	@rm -rf $(VENV_docs)
+	@$(PYTHON) -m venv $(VENV_docs)
+	@$(VENV_docs)/bin/python -m pip install --quiet -r $<
+	@touch $@
 
 lint: $(READY)
 	@$(PY) -m ruff check .

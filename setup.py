@@ -157,7 +157,7 @@ setup(
         'studies': ['scipy'],
         'slurm': ['submitit'],
         'test': [
-            *('pytest', 'hypothesis', 'ruff', 'submitit'),
+            *('pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'submitit'),
             *('onnx', 'onnxruntime', 'onnxscript'),
         ],
     },

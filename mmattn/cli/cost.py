@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mmattn.cost import Cost, Job
 
 _CHANNELS, _SIZE = 256, (64, 64)
+_SECONDS = 5  # in which times are measured
 _HEADINGS = ('', 'parameters', 'multiply-adds', 'memory', 'time')
 
 
@@ -47,7 +48,7 @@ def run(args: argparse.Namespace) -> None:
         costs[subject], jobs[subject] = measure(subject, args.shape)
     first, *others = jobs
     ratios, milliseconds, rounds = relative_latencies(
-        jobs[first], {name: jobs[name] for name in others} or {first: jobs[first]}, seconds=5
+        jobs[first], {name: jobs[name] for name in others} or {first: jobs[first]}, _SECONDS
     )
     rows = [_HEADINGS]
     for name, cost in costs.items():

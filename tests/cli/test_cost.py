@@ -4,9 +4,14 @@ import re
 
 import pytest
 
-from mmattn.cli import main
+from mmattn.cli import cost, main
 
 CONFIG = 'configs/ccnet/ccnet_r18-d8_1xb4-300it_toy-128x256.py'
+
+
+@pytest.fixture(autouse=True)
+def short(monkeypatch):
+    monkeypatch.setattr(cost, '_SECONDS', 0.1)
 
 
 def lines(capsys, *arguments: str) -> dict[str, list[str]]:
