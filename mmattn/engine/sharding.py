@@ -25,7 +25,7 @@ try:
     from torch.distributed.fsdp import FSDPModule, fully_shard
     from torch.distributed.tensor import DTensor, distribute_tensor
 except ImportError:  # torch < 2.6
-    FSDPModule = None
+    FSDPModule = DTensor = ()  # of which nothing is an instance
 
 UNIT = 1_000_000
 

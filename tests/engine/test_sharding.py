@@ -9,7 +9,8 @@ import pytest
 import torch
 import torch.distributed as dist
 from mmengine.logging import MessageHub
-from mmengine.optim import OptimWrapper
+from mmengine.optim import AmpOptimWrapper, OptimWrapper
+from mmengine.optim.optimizer import amp_optimizer_wrapper
 from torch import nn
 
 from mmattn import apis
@@ -133,6 +134,19 @@ def processes_step(folder: Path) -> None:
     step(model, wrapper)
     found['good step'] = guard.skipped_in_a_row
     found['norm'] = wrapper.message_hub.get_scalar('train/grad_norm').current()
+
+    amp_optimizer_wrapper.is_cuda_available = lambda: True
+    scaled, scaler = wrapped(ShardedDataParallel, wrapper=AmpOptimWrapper)
+    scaler.loss_scaler = torch.amp.GradScaler('cpu', init_scale=4.0)  # that for GPUs, on the CPU
+    guard = StepGuard(scaler, scaled)
+    before = weights(scaled)
+    step(scaled, scaler, loss=lambda y: y.float().mean() * (torch.inf if rank == 1 else 1))
+    found['scaled'] = (
+        guard.skipped_in_a_row,
+        scaler.loss_scaler.get_scale(),
+        before,
+        weights(scaled),
+    )
 
     parts = [x.to_local() for x in model.module.parameters()]
     slots = wrapper.optimizer.state.values()
@@ -273,6 +287,14 @@ def test_a_step_of_nan_in_one_process_is_skipped_by_all(found):
     assert all(torch.equal(value, after[name]) for name, value in before.items() if value.dim())
 
 
+def test_an_overflow_in_one_process_is_found_by_the_scaler_of_all(found):
+    for process in found:
+        skipped, scale, before, after = process['scaled']
+        assert (skipped, scale) == (1, 2)
+    _, _, before, after = found[0]['scaled']
+    assert all(torch.equal(value, after[name]) for name, value in before.items() if value.dim())
+
+
 def test_a_process_holds_its_part_of_weights_and_state(found):
     weights = sum(x.nbytes for x in Net().parameters())
     whole = torch.tensor([weights, 2 * weights])
@@ -299,6 +321,9 @@ def test_another_wrapper_is_not_replaced():
 
 
 def test_a_torch_that_is_too_old_is_named(monkeypatch):
-    monkeypatch.setattr(sharding, 'FSDPModule', None)
+    monkeypatch.setattr(sharding, 'FSDPModule', ())
+    monkeypatch.setattr(sharding, 'DTensor', ())
     with pytest.raises(UserError, match='torch .* is too old for sharded training'):
         ShardedDataParallel(Net())
+    weight = torch.ones(2)
+    assert sharding.part_of(weight, nn.Parameter(weight)) is weight
