@@ -64,11 +64,34 @@ def set_launcher(cfg: Config, launcher: str) -> None:
         _read_slurm()
     if not torch.distributed.is_initialized():
         torch.distributed.init_process_group('gloo', timeout=timedelta(seconds=timeout))
+    if (cfg.get('model_wrapper_cfg') or {}).get('type') == 'ShardedDataParallel':
+        return
     wrapper = {'find_unused_parameters': cfg.get('find_unused_parameters', False)}
     wrapper |= {'broadcast_buffers': False, **(cfg.get('model_wrapper_cfg') or {})}
     if wrapper.get('type') in (None, 'MMDistributedDataParallel'):
         wrapper['type'] = 'CPUDistributedDataParallel'
     cfg.model_wrapper_cfg = wrapper
+
+
+def use_fsdp(cfg: Config, launcher: str) -> None:
+    """Have the processes share the model out.
+
+    Raises:
+        UserError: There is one process, or the config has another wrapper.
+    """
+    if launcher == 'none':
+        raise UserError(
+            '--fsdp shares a model out over several processes: start them by '
+            f'{STARTED_BY["pytorch"]} ... --launcher pytorch'
+        )
+    wrapper = cfg.get('model_wrapper_cfg') or {}
+    kind = wrapper.get('type', 'MMDistributedDataParallel')
+    if kind not in ('MMDistributedDataParallel', 'ShardedDataParallel'):
+        raise UserError(
+            f'--fsdp replaces MMDistributedDataParallel, but the config has '
+            f'model_wrapper_cfg.type={kind!r}'
+        )
+    cfg.model_wrapper_cfg = {**wrapper, 'type': 'ShardedDataParallel'}
 
 
 def _read_slurm() -> None:

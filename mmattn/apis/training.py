@@ -71,6 +71,7 @@ def train(
     amp: bool = False,
     cfg_options: dict[str, Any] | None = None,
     launcher: str = 'none',
+    fsdp: bool = False,
     seed: int | None = None,
     deterministic: bool = False,
     check_data: str = 'sample',
@@ -86,6 +87,7 @@ def train(
         amp: mixed precision; bfloat16 on the CPU, float16 with a gradient scaler on GPUs.
         cfg_options: overrides, dotted key to value.
         launcher: none, pytorch, slurm or mpi.
+        fsdp: each process keeps a part of weights, gradients and optimizer state, not all of them.
         seed: seed of the run, instead of the config's.
         deterministic: deterministic cuDNN and torch algorithms (slower).
         check_data: how the data sets are checked first: sample, full or off.
@@ -103,6 +105,8 @@ def train(
         cfg = load_config(config, cfg_options)
         require_keys(cfg, config, 'model', 'train_dataloader', 'optim_wrapper', 'train_cfg')
 
+        if fsdp:
+            options.use_fsdp(cfg, launcher)
         options.set_launcher(cfg, launcher)
         folder = Path('work_dirs', Path(config).stem)
         folder = options.set_work_dir(cfg, work_dir or cfg.get('work_dir') or folder)

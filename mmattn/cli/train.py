@@ -16,6 +16,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='CHECKPOINT',
         help='go on from a checkpoint; alone: from the latest in the work dir',
     )
+    parser.add_argument(
+        '--fsdp',
+        action='store_true',
+        help='each process keeps a part of the model and of the optimizer state; see '
+        'docs/scaling.md',
+    )
     parser.add_argument('--seed', type=int, metavar='N', help='random seed of the run')
     parser.add_argument(
         '--deterministic', action='store_true', help='deterministic algorithms; slower'

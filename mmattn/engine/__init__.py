@@ -17,6 +17,7 @@ from mmattn.engine.hooks import (  # noqa: E402
     SavePredictionsHook,
 )
 from mmattn.engine.seekable import SeededDataset, SeekableSampler  # noqa: E402
+from mmattn.engine.sharding import ShardedDataParallel  # noqa: E402
 from mmattn.engine.train_loop import ResumableTrainLoop  # noqa: E402
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     'SavePredictionsHook',
     'SeededDataset',
     'SeekableSampler',
+    'ShardedDataParallel',
 ]

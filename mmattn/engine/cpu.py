@@ -64,13 +64,23 @@ class CPUDistributedDataParallel(MMDistributedDataParallel):
 
     def __init__(self, module: nn.Module, device_ids: list[int] | None = None, **kwargs: Any):
         # A config written by a run on CPUs may be trained on GPUs.
-        self.on_cpu = all(x.device.type == 'cpu' for x in module.parameters())
+        self.on_cpu = is_on_cpu(module)
         if self.on_cpu:
             module, device_ids = revert_sync_batchnorm(module), None
         super().__init__(module=module, device_ids=device_ids, **kwargs)
 
     def train(self, mode: bool = True) -> 'CPUDistributedDataParallel':
         if self.on_cpu and not mode:
-            for buffer in self.module.buffers():
-                broadcast(buffer)
+            share_buffers(self.module)
         return super().train(mode)
+
+
+def is_on_cpu(model: nn.Module) -> bool:
+    """Whether all weights of a model are on the CPU."""
+    return all(x.device.type == 'cpu' for x in model.parameters())
+
+
+def share_buffers(model: nn.Module) -> None:
+    """Give all processes the running statistics of the first one."""
+    for buffer in model.buffers():
+        broadcast(buffer)

@@ -18,7 +18,8 @@ def together() -> Iterator[None]:
 
     A process that leaves first takes its connections with it, and torch's threads may end it by
     SIGABRT, upon which a launcher ends the others in the middle of their work. The process group is
-    closed here, if it was opened in the block. Where one process has stopped, the error says which.
+    closed here, if it was opened in the block; not after an error, when others may still be at work
+    and NCCL would wait for them. Where one process has stopped, the error says which.
     """
     opened_before = dist.is_initialized()
     try:

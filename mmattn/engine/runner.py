@@ -11,6 +11,7 @@ import mmengine.runner
 import torch
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import is_model_wrapper
+from mmengine.optim import OptimWrapper
 from mmengine.runner import BaseLoop
 from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader
 from mmattn.engine import checkpoints, screen
 from mmattn.engine.pairing import Draws
 from mmattn.engine.processes import together
+from mmattn.engine.sharding import ShardedDataParallel, is_sharded, whole_states
 from mmattn.engine.train_loop import resumable
 from mmattn.errors import explain_settings
 from mmattn.signals import outlive_signals
@@ -42,6 +44,9 @@ class Runner(mmengine.runner.Runner):
     With ``paired=True`` in the setting ``randomness`` the initial weights depend on the seed and on
     their names alone (see `mmattn.engine.pairing`), so that two models start equal in the layers
     that they have in common.
+
+    A model in `ShardedDataParallel` is sharded when training has initialised it. Its checkpoints
+    are whole, as those of other models.
     """
 
     def set_randomness(self, *args: Any, paired: bool = False, **kwargs: Any) -> None:
@@ -91,6 +96,12 @@ class Runner(mmengine.runner.Runner):
         loader.worker_init_fn = partial(_start_worker, loader.worker_init_fn)
         return loader
 
+    def load_or_resume(self) -> None:
+        in_training = isinstance(self.optim_wrapper, OptimWrapper)
+        if isinstance(self.model, ShardedDataParallel) and in_training:
+            self.model.shard(self.optim_wrapper.optimizer)
+        super().load_or_resume()
+
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
         checkpoint = super().load_checkpoint(*args, **kwargs)
         meta = checkpoint.get('meta')
@@ -99,8 +110,17 @@ class Runner(mmengine.runner.Runner):
         return checkpoint
 
     def resume(self, *args: Any, **kwargs: Any) -> None:
+        if is_sharded(self.model):
+            kwargs['map_location'] = 'cpu'  # from where each process takes its part
         with explain_settings():
             super().resume(*args, **kwargs)
+
+    def save_checkpoint(self, *args: Any, save_optimizer: bool = True, **kwargs: Any) -> None:
+        kwargs['save_optimizer'] = save_optimizer
+        if not is_sharded(self.model):
+            return super().save_checkpoint(*args, **kwargs)
+        with whole_states(self.model, self.optim_wrapper if save_optimizer else None):
+            super().save_checkpoint(*args, **kwargs)
 
     def build_train_loop(self, loop: BaseLoop | dict) -> BaseLoop:
         return super().build_train_loop(resumable(loop))

@@ -4,15 +4,22 @@ import inspect
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import CheckpointHook, EMAHook, Hook
 from mmengine.runner import EpochBasedTrainLoop, Runner
 
+from mmattn.engine.sharding import ShardedDataParallel
 from mmattn.errors import UserError
 
 
 def check_settings(runner: Runner) -> None:
-    """Raise UserError for intervals that are none, and for misspelt settings of checkpoints."""
+    """Raise UserError for intervals that are none, misspelt settings of checkpoints, and EMA of a
+    model that is shared out."""
     _check_intervals(runner)
+    if isinstance(runner.model, ShardedDataParallel) and hooks_of(runner, EMAHook):
+        raise UserError(
+            'EMAHook averages whole weights, of which a process has a part with --fsdp: leave '
+            'either out'
+        )
     for hook in hooks_of(runner, CheckpointHook):
         # Whatever it does not know it passes on, and only saving refuses it.
         check_names('default_hooks.checkpoint', hook.args, _settings(hook), 'setting')

@@ -86,12 +86,16 @@ class StepGuard:
 
 
 def gradient_norm(gradients: Sequence[torch.Tensor]) -> torch.Tensor:
-    """The 2-norm of all gradients as one vector, a scalar; not finite where any of them is not."""
+    """The 2-norm of all gradients as one vector, a scalar; not finite where any of them is not.
+
+    Of gradients of which a process has a part, that of the whole: all processes take part.
+    """
     if not gradients:
         return torch.zeros(())
     norms = torch._foreach_norm(list(gradients))
     device = norms[0].device
-    return torch.linalg.vector_norm(torch.stack([norm.float().to(device) for norm in norms]))
+    norm = torch.linalg.vector_norm(torch.stack([norm.float().to(device) for norm in norms]))
+    return norm.full_tensor() if hasattr(norm, 'full_tensor') else norm  # a DTensor
 
 
 def everywhere(flag: torch.Tensor) -> bool:

@@ -149,6 +149,8 @@ def _merge(cfg: Config, options: dict[str, Any]) -> None:
             )
         if '' in key.split('.'):
             raise UserError(f'--cfg-options {key}: a name between two dots is missing')
+    for key, value in options.items():
+        _drop_none(cfg, key if isinstance(value, dict) else key.rpartition('.')[0])
     try:
         cfg.merge_from_dict(copy.deepcopy(options))
     except (KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -166,6 +168,21 @@ def _merge(cfg: Config, options: dict[str, Any]) -> None:
                     f'--cfg-options: {place} is {head!r}, but a head is a dict of settings; '
                     f'override one of them, such as {place}.type=FCNHead'
                 )
+
+
+def _drop_none(cfg: Config, place: str) -> None:
+    """Remove a setting of None from a place that an override puts settings into.
+
+    mmengine refuses to: ``clip_grad=None`` in a config would forbid ``clip_grad.max_norm=1``.
+    """
+    node: Any = cfg
+    for name in place.split('.'):
+        if not isinstance(node, Config | dict) or name not in node:
+            return
+        if node[name] is None:
+            node.pop(name)
+            return
+        node = node[name]
 
 
 def _check_types(cfg: Config) -> None:

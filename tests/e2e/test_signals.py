@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 
 from mmattn.engine.checkpoints import safe_load
+from mmattn.engine.record import record_path
 
 from .conftest import CONFIG, REPO
 
+SECONDS = 10  # from a signal to a checkpoint on the disk
 ENDLESS = (
     'train_cfg.max_iters=10000',
     'train_cfg.val_interval=10000',
@@ -25,6 +27,9 @@ def _as_from_a_terminal() -> None:
     """Signals that whatever runs the tests ignores (nohup, a job in the background) act again."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)
+
+
+TWO = ('--standalone', '--nproc_per_node', '2')
 
 
 class Started:
@@ -60,8 +65,14 @@ class Started:
 def start(command, environment, tmp_path):
     started = []
 
-    def start(*options: str, torchrun: tuple[str, ...] = (), **variables: str) -> Started:
-        call = command('train.py', CONFIG, '--work-dir', tmp_path / 'run', options=options)
+    def start(
+        *options: str,
+        torchrun: tuple[str, ...] = (),
+        arguments: tuple[str, ...] = (),
+        **variables: str,
+    ) -> Started:
+        call = ('train.py', CONFIG, '--work-dir', tmp_path / 'run', *arguments)
+        call = command(*call, options=options)
         if torchrun:
             split = call.index('--cfg-options')
             call = [*call[:split], '--launcher', 'pytorch', *call[split:]]
@@ -76,6 +87,13 @@ def start(command, environment, tmp_path):
         run.process.wait()
 
 
+def assert_saved_in_time(folder: Path, iteration: int, sent: float) -> None:
+    """That the checkpoint is whole, and so was soon: its record is the last that is written."""
+    checkpoint = folder / f'iter_{iteration}.pth'
+    assert safe_load(checkpoint)['meta']['iter'] == iteration
+    assert record_path(checkpoint).stat().st_mtime - sent < SECONDS
+
+
 @pytest.mark.parametrize(
     ('number', 'code'),
     [(signal.SIGTERM, 75), (signal.SIGHUP, 75), (signal.SIGINT, 130)],
@@ -84,13 +102,13 @@ def start(command, environment, tmp_path):
 def test_a_signal_saves_the_iteration_in_flight(start, run, tmp_path, number, code):
     training = start(*ENDLESS, 'train_dataloader.num_workers=1')
     training.wait_for(r'Iter\(train\) \[ *2/')
+    sent = time.time()
     os.killpg(training.process.pid, number)  # the worker too, as a terminal and Slurm do
     assert training.process.wait(timeout=60) == code
     name = signal.Signals(number).name
     iteration = int(re.search(rf'{name}: ended after iteration (\d+)', training.text)[1])
     assert 'Traceback' not in training.text
-    checkpoint = safe_load(tmp_path / f'run/iter_{iteration}.pth')
-    assert checkpoint['meta']['iter'] == iteration
+    assert_saved_in_time(tmp_path / 'run', iteration, sent)
     assert not (tmp_path / 'run/.lock').exists()
     if number == signal.SIGTERM:
         options = (f'train_cfg.max_iters={iteration + 1}', 'train_cfg.val_begin=99999')
@@ -105,10 +123,11 @@ def test_a_signal_in_a_validation_saves_the_iterations_before(start, tmp_path):
     options = ('train_cfg.max_iters=9', 'train_cfg.val_interval=3')
     training = start(*options, 'default_hooks.checkpoint.interval=9')
     training.wait_for(r'Iter\(val\) \[ *1/')
+    sent = time.time()
     training.process.send_signal(signal.SIGTERM)
     assert training.process.wait(timeout=60) == 75
     assert 'ended after iteration 3, iter_3.pth saved' in training.text
-    assert safe_load(tmp_path / 'run/iter_3.pth')['meta']['iter'] == 3
+    assert_saved_in_time(tmp_path / 'run', 3, sent)
 
 
 @pytest.mark.parametrize(('number', 'code'), [(signal.SIGTERM, 75), (signal.SIGINT, 130)])
@@ -122,14 +141,29 @@ def test_a_signal_at_the_start_ends_it_at_once(start, tmp_path, number, code):
 
 
 @pytest.mark.slow
-def test_a_signal_to_one_of_two_processes_ends_both_in_order(start, tmp_path):
-    run = start(*ENDLESS, torchrun=('--standalone', '--nproc_per_node', '2'))
+@pytest.mark.parametrize('arguments', [(), ('--fsdp',)], ids=['whole', 'sharded'])
+def test_a_signal_to_one_of_two_processes_ends_both_in_order(start, tmp_path, arguments):
+    run = start(*ENDLESS, torchrun=TWO, arguments=arguments)
     run.wait_for(r'Iter\(train\) \[ *2/')
+    sent = time.time()
     os.kill(workers_of(run.process.pid)[1], signal.SIGTERM)
     assert run.process.wait(timeout=90) != 0
     (iteration,) = set(re.findall(r'SIGTERM: ended after iteration (\d+), iter', run.text))
-    assert safe_load(tmp_path / f'run/iter_{iteration}.pth')['meta']['iter'] == int(iteration)
+    assert_saved_in_time(tmp_path / 'run', int(iteration), sent)
     assert 'exitcode: 75' in re.sub(r'exitcode *: *', 'exitcode: ', run.text)
+
+
+@pytest.mark.slow
+def test_a_sharded_model_is_saved_by_all_in_a_validation(start, tmp_path):
+    options = ('train_cfg.max_iters=9', 'train_cfg.val_interval=3')
+    options += ('default_hooks.checkpoint.interval=9',)
+    run = start(*options, torchrun=TWO, arguments=('--fsdp',))
+    run.wait_for(r'Iter\(val\) \[ *1/')
+    sent = time.time()
+    os.kill(workers_of(run.process.pid)[1], signal.SIGTERM)
+    assert run.process.wait(timeout=90) != 0
+    assert run.text.count('ended after iteration 3, iter_3.pth saved') == 2
+    assert_saved_in_time(tmp_path / 'run', 3, sent)
 
 
 def workers_of(parent: int) -> list[int]:
@@ -154,8 +188,7 @@ def test_one_dead_process_ends_all_with_its_own_error_first(start, tmp_path, way
     path = os.pathsep.join([str(REPO), str(tmp_path)])
     hooks = 'custom_hooks.0.type=DyingHook'
     imports = 'custom_imports.imports=[mmattn.models,mmattn.datasets,mmattn.engine,dying]'
-    torchrun = ('--standalone', '--nproc_per_node', '2')
-    run = start(*ENDLESS, hooks, imports, torchrun=torchrun, PYTHONPATH=path, WAY=way)
+    run = start(*ENDLESS, hooks, imports, torchrun=TWO, PYTHONPATH=path, WAY=way)
     run.wait_for(r'Iter\(train\) \[ *2/')
     began = time.monotonic()
     assert run.process.wait(timeout=60) != 0
@@ -188,8 +221,7 @@ class DyingHook(Hook):
 
 @pytest.mark.slow
 def test_a_stopped_process_is_named_when_the_time_is_up(start):
-    torchrun = ('--standalone', '--nproc_per_node', '2')
-    run = start(*ENDLESS, 'env_cfg.dist_cfg.timeout=15', torchrun=torchrun)
+    run = start(*ENDLESS, 'env_cfg.dist_cfg.timeout=15', torchrun=TWO)
     run.wait_for(r'Iter\(train\) \[ *2/')
     stopped = workers_of(run.process.pid)[1]
     os.kill(stopped, signal.SIGSTOP)

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
+from mmattn.engine.hooks.non_finite import REMEDY
 from mmattn.errors import UserError
 from mmattn.preflight.config import (
     CONFIGS,
@@ -147,3 +148,12 @@ def test_a_base_is_no_config_of_a_run(config):
     path = config('model = dict()')
     with pytest.raises(UserError, match='has no train_cfg and no optim_wrapper: it is a base'):
         require_keys(load_config(path), path, 'model', 'train_cfg', 'optim_wrapper')
+
+
+@pytest.mark.parametrize('value', ['max_norm', 'dict'])
+def test_what_a_config_leaves_out_with_none_can_be_set(value):
+    # As the error of a diverged run advises; the zoo's schedules have clip_grad=None.
+    place = re.search(r'clip gradients \((.*?)\.max_norm=1\)', REMEDY)[1]
+    option = {f'{place}.max_norm': 1} if value == 'max_norm' else {place: {'max_norm': 1}}
+    cfg = load_config('configs/danet/danet_r50-d8_4xb2-80k_cityscapes-512x1024.py', option)
+    assert cfg.optim_wrapper.clip_grad == {'max_norm': 1}

@@ -147,7 +147,7 @@ def _state_to_come(wrapper: OptimWrapper) -> int:
     if optimizer is None or optimizer.state:
         return 0
     parameters = [p for group in optimizer.param_groups for p in group['params']]
-    number = nn.Parameter(parameters[0].detach().flatten()[:1].clone())
+    number = nn.Parameter(torch.zeros(1, dtype=parameters[0].dtype, device=parameters[0].device))
     number.grad = torch.zeros_like(number)
     probe = copy.copy(optimizer)
     probe.state = defaultdict(dict)

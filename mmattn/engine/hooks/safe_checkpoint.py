@@ -15,6 +15,7 @@ from torch import nn
 
 from mmattn.engine import checkpoints
 from mmattn.engine.record import add_metrics, record_path, write_record
+from mmattn.engine.sharding import is_sharded, part_of
 from mmattn.files import remove_unfinished, write_atomically
 
 
@@ -54,10 +55,13 @@ class SafeCheckpointHook(CheckpointHook):
             self._remove_outdated_best()
         for name, parameter in _bare(runner.model).named_parameters():
             if name in self._gradients:
-                parameter.grad = self._gradients[name].to(parameter.device)
+                whole = self._gradients[name].to(parameter.device)
+                parameter.grad = part_of(whole, parameter)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the gradients of an optimizer step that needs more iterations than it has had."""
+        if is_sharded(runner.model):
+            return  # this process has a part of them
         named = _bare(runner.model).named_parameters()
         gradients = {name: p.grad.cpu() for name, p in named if p.grad is not None}
         if gradients and 'optimizer' in checkpoint:

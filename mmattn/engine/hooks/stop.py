@@ -1,10 +1,11 @@
 """A signal ends a training with a checkpoint of the iteration in flight."""
 
 import torch
-from mmengine.dist import barrier, is_main_process
+from mmengine.dist import all_reduce, barrier, is_main_process
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 
+from mmattn.engine.sharding import is_sharded
 from mmattn.engine.step_guard import anywhere
 from mmattn.signals import StopRequest
 
@@ -14,7 +15,7 @@ class StopHook(Hook):
 
     With several processes, all leave after the same iteration, whichever got the signal. During a
     validation the first process saves, and leaves alone: the others may be at another image, and
-    have nothing to save.
+    have nothing to save. A sharded model is saved by all, so there they look after each batch.
 
     Args:
         request: What the signals set.
@@ -37,9 +38,21 @@ class StopHook(Hook):
         if anywhere(torch.tensor(self.request.received is not None)):
             self._leave(runner, runner.iter + 1)
 
+    def before_val_epoch(self, runner: Runner) -> None:
+        if is_sharded(runner.model):
+            batches = torch.tensor(len(runner.val_dataloader))
+            all_reduce(batches, 'min')
+            self.common_batches = int(batches)
+
     def after_val_iter(self, runner: Runner, batch_idx: int, data_batch=None, outputs=None) -> None:
-        if self.request.received is not None and self.request.deferred and is_main_process():
-            self._leave(runner, runner.iter, alone=True)
+        if not self.request.deferred:
+            return
+        received = self.request.received is not None
+        if not is_sharded(runner.model):
+            if received and is_main_process():
+                self._leave(runner, runner.iter, alone=True)
+        elif batch_idx < self.common_batches and anywhere(torch.tensor(received)):
+            self._leave(runner, runner.iter)
 
     def after_train(self, runner: Runner) -> None:
         self.request.deferred = False
