@@ -5,6 +5,7 @@ from mmattn.compat import import_mmseg
 import_mmseg()
 
 from mmattn.apis.attending import draw_attention  # noqa: E402
+from mmattn.apis.browsing import browse  # noqa: E402
 from mmattn.apis.checking import check  # noqa: E402
 from mmattn.apis.converting import convert  # noqa: E402
 from mmattn.apis.models import load_model  # noqa: E402
@@ -23,6 +24,7 @@ __all__ = [
     'Segmentor',
     'TrainResult',
     'ablate',
+    'browse',
     'check',
     'convert',
     'draw_attention',

@@ -29,6 +29,7 @@ COMMANDS = (
     'report',
     'prepare',
     'check',
+    'browse',
     'cost',
     'probe',
     'convert',

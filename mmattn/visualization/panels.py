@@ -51,10 +51,12 @@ def label_panels(
     maps: Mapping[str, np.ndarray],
     palette: Sequence[Sequence[int]] | None,
     classes: Sequence[str],
+    opacity: float = 1,
 ) -> np.ndarray:
     """An image and maps of its labels, each under its title; see `prediction_panel`.
 
-    All maps but the one of the title ``ground truth`` are predictions.
+    All maps but the one of the title ``ground truth`` are predictions. With an opacity below 1 the
+    image shows through their colours.
     """
     for title, labels in maps.items():
         if labels.shape != image.shape[:2]:
@@ -76,7 +78,7 @@ def label_panels(
     present = set()
     for title, labels in maps.items():
         small = Image.fromarray(labels.astype(np.int32)).resize(size, Image.Resampling.NEAREST)
-        panels[title] = paint(np.asarray(small), colours)
+        panels[title] = Image.blend(panels['image'], paint(np.asarray(small), colours), opacity)
         present.update(np.unique(small).tolist())
     known = sorted(present & set(range(len(classes))))
     legend = [(' '.join(classes[label].split()), label) for label in known]  # one line each
@@ -119,7 +121,8 @@ def _compose(
     line = sum(fonts['image'].getmetrics())
     cell = max(width, *(lengths[title] for title in panels)) + GAP
     entries = [line + GAP + lengths[name] + 3 * GAP for name, _ in legend]
-    total = GAP + max(len(panels) * cell, *entries)
+    total = GAP + max([len(panels) * cell, *entries])
+    rows = 0
     for rows in range(1, len(legend) + 1):
         columns = math.ceil(len(legend) / rows)
         widths = [max(entries[column::columns]) for column in range(columns)]
