@@ -9,9 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from mmseg.registry import MODELS
 from PIL import Image
 
-from mmattn.datasets.toy import generate_toy_scenes
+from mmattn.datasets import generate_toy_scenes
+from mmattn.preflight.config import load_config
+from mmattn.preflight.pretrained import drop_pretrained
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -51,6 +55,14 @@ def run(checkout):
     return run
 
 
+def write_checkpoint(folder: Path, config: str, checkpoint: str) -> None:
+    """A checkpoint with the weights that the model of a config starts with."""
+    cfg = load_config(REPO / config)
+    drop_pretrained(cfg)
+    (folder / checkpoint).parent.mkdir(parents=True, exist_ok=True)
+    torch.save({'state_dict': MODELS.build(cfg.model).state_dict()}, folder / checkpoint)
+
+
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_data_is_checked_and_drawn(run, checkout):
@@ -62,7 +74,25 @@ def test_data_is_checked_and_drawn(run, checkout):
     assert names == {'index.html', *(f'00{i}.png' for i in range(1, 5))}
 
 
-@pytest.mark.parametrize('guide', ['data.md'])
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_a_run_and_its_predictions_are_analyzed(run, checkout):
+    test, analyze = commands('analyze.md')
+    _, _, config, checkpoint, *_ = shlex.split(test)
+    write_checkpoint(checkout, config, checkpoint)
+    scalars = checkout / checkpoint / '../20260101_000000/vis_data/scalars.json'
+    scalars = Path(os.path.normpath(scalars))
+    scalars.parent.mkdir(parents=True)
+    scalars.write_text('{"loss": 2.0, "step": 100}\n{"mIoU": 50.0, "step": 100}\n')
+    run(test)
+    assert run(analyze).splitlines()[-1] == 'analysis/index.html'
+    guide = (REPO / 'docs/analyze.md').read_text()
+    names = set(re.findall(r'`(\w+\.(?:csv|json))`', guide))
+    assert len(names) == 8
+    assert names <= {path.name for path in (checkout / 'analysis').rglob('*')}
+
+
+@pytest.mark.parametrize('guide', ['data.md', 'analyze.md'])
 def test_pictures_of_the_guides_are_there_and_not_empty(guide):
     (name,) = re.findall(r'!\[[^]]*\]\((.+?)\)', (REPO / 'docs' / guide).read_text())
     assert np.asarray(Image.open(REPO / 'docs' / name).convert('RGB')).std() > 30

@@ -4,6 +4,7 @@ from mmattn.compat import import_mmseg
 
 import_mmseg()
 
+from mmattn.apis.analyzing import analyze  # noqa: E402
 from mmattn.apis.attending import draw_attention  # noqa: E402
 from mmattn.apis.browsing import browse  # noqa: E402
 from mmattn.apis.checking import check  # noqa: E402
@@ -24,6 +25,7 @@ __all__ = [
     'Segmentor',
     'TrainResult',
     'ablate',
+    'analyze',
     'browse',
     'check',
     'convert',

@@ -30,6 +30,7 @@ COMMANDS = (
     'prepare',
     'check',
     'browse',
+    'analyze',
     'cost',
     'probe',
     'convert',

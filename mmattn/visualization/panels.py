@@ -13,6 +13,7 @@ from mmattn.visualization.fonts import font_for
 MAX_SIDE = 800  # pixels; three panels of this width still fit on a large screen
 GAP = 8  # pixels between panels and around them
 PAPER, INK = (255, 255, 255), (40, 40, 40)
+WITH_VOID = ('ground truth', 'wrong pixels')  # titles
 VOID, VOID_LINES = (48, 48, 48), (104, 104, 104)
 
 
@@ -55,7 +56,7 @@ def label_panels(
 ) -> np.ndarray:
     """An image and maps of its labels, each under its title; see `prediction_panel`.
 
-    All maps but the one of the title ``ground truth`` are predictions. With an opacity below 1 the
+    All maps but those of the titles in ``WITH_VOID`` are predictions. With an opacity below 1 the
     image shows through their colours.
     """
     for title, labels in maps.items():
@@ -64,7 +65,7 @@ def label_panels(
                 f'the {title} is {labels.shape}, its image {image.shape[:2]} (height, width): '
                 'both must have one size'
             )
-        if title != 'ground truth' and not 0 <= labels.min() <= labels.max() < len(classes):
+        if title not in WITH_VOID and not 0 <= labels.min() <= labels.max() < len(classes):
             raise UserError(
                 f'the {title} holds labels {labels.min()} to {labels.max()}, the data set has '
                 f'{len(classes)} classes: was the model trained on another data set?'
