@@ -9,30 +9,25 @@ import pytest
 from PIL import Image
 
 from mmattn.apis import analyze
-from mmattn.datasets.toy import generate_toy_scenes
 from mmattn.errors import UserError
 
 CONFIG = 'configs/danet/danet_r18-d8_1xb4-300it_toy-128x256.py'
 WATER, ROAD = 3, 2
 
 
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp('data')
-    generate_toy_scenes(root / 'toy')
-    return root
-
-
 @pytest.fixture(autouse=True)
-def found(data, monkeypatch):
-    monkeypatch.setenv('MMATTN_DATA', str(data))
+def data(toy_root, monkeypatch):
+    monkeypatch.setenv('MMATTN_DATA', str(toy_root))
+    return toy_root
 
 
 @pytest.fixture(scope='module')
-def predictions(data, tmp_path_factory):
+def predictions(toy_root, tmp_path_factory):
     """All is right, but that the first image has road for water."""
     folder = tmp_path_factory.mktemp('drowned')
-    for number, path in enumerate(sorted((data / 'toy/gtFine/val').rglob('*labelTrainIds.png'))):
+    for number, path in enumerate(
+        sorted((toy_root / 'toy/gtFine/val').rglob('*labelTrainIds.png'))
+    ):
         labels = np.array(Image.open(path))
         labels[labels == 255] = 0
         if number == 0:

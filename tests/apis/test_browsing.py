@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from mmattn.apis import browse
-from mmattn.datasets.toy import ToyScenesDataset, generate_toy_scenes
+from mmattn.datasets.toy import ToyScenesDataset
 from mmattn.errors import UserError
 
 CONFIG = 'configs/danet/danet_r18-d8_1xb4-300it_toy-128x256.py'
@@ -13,16 +13,10 @@ PALETTE = np.array(ToyScenesDataset.METAINFO['palette'])
 LEFT = 8  # of the first panel in its picture
 
 
-@pytest.fixture(scope='module')
-def data(tmp_path_factory):
-    root = tmp_path_factory.mktemp('data')
-    generate_toy_scenes(root / 'toy')
-    return root
-
-
 @pytest.fixture(autouse=True)
-def found(data, monkeypatch):
-    monkeypatch.setenv('MMATTN_DATA', str(data))
+def data(toy_root, monkeypatch):
+    monkeypatch.setenv('MMATTN_DATA', str(toy_root))
+    return toy_root
 
 
 def panels(picture, width: int, height: int) -> list[np.ndarray]:

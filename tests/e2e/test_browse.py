@@ -1,34 +1,18 @@
 """`mmattn browse` as a process."""
 
-import subprocess
-import sys
-
-from .conftest import CONFIG, REPO
+from .conftest import CONFIG
 
 
-def browse(environment, *args):
-    code = 'from mmattn.cli import main; main()'
-    call = [sys.executable, '-c', code, 'browse', CONFIG, *args]
-    return subprocess.run(
-        [str(part) for part in call],
-        capture_output=True,
-        text=True,
-        cwd=REPO,
-        timeout=600,
-        env=environment,
-    )
-
-
-def test_pictures_are_written_and_the_page_is_named(environment, tmp_path):
-    result = browse(environment, '--count', 2, '--seed', 3, '--out', tmp_path)
+def test_pictures_are_written_and_the_page_is_named(mmattn, tmp_path):
+    result = mmattn('browse', CONFIG, '--count', 2, '--seed', 3, '--out', tmp_path)
     assert result.returncode == 0, result.stderr[-2000:]
     assert result.stdout == f'{tmp_path}/index.html\n'
     assert 'Traceback' not in result.stderr and 'Warning' not in result.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == ['001.png', '002.png', 'index.html']
 
 
-def test_data_that_is_not_there_ends_in_one_line(environment, tmp_path):
-    result = browse({**environment, 'MMATTN_DATA': str(tmp_path)}, '--out', tmp_path / 'out')
+def test_data_that_is_not_there_ends_in_one_line(mmattn, tmp_path):
+    result = mmattn('browse', CONFIG, '--out', tmp_path / 'out', MMATTN_DATA=str(tmp_path))
     assert result.returncode == 2
     assert result.stderr.startswith('error: data root of ToyScenesDataset not found:')
     assert len(result.stderr.splitlines()) == 1 and not (tmp_path / 'out').exists()
