@@ -1,13 +1,12 @@
 """How many pixels are wrong near boundaries, and far from them."""
 
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from mmattn.files import write_atomically
+from mmattn.visualization.figures import png
 
 
 def plot_error_by_distance(
@@ -32,7 +31,5 @@ def plot_error_by_distance(
     ax.spines[['top', 'right']].set_visible(False)
     ax.grid(color='0.9', linewidth=0.8)
     ax.legend(frameon=False)
-    png = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(png)
-    write_atomically(out_png, png.getvalue())
+    write_atomically(out_png, png(figure))
     return out_png
