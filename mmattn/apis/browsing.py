@@ -32,6 +32,7 @@ from mmattn.visualization.document import Heading, Paragraph, Picture, to_html
 from mmattn.visualization.panels import label_panels
 
 OPACITY = 0.5  # of the labels over the image
+NO_WORKERS = dict(num_workers=0, persistent_workers=False, prefetch_factor=None, timeout=0)
 
 
 def browse(
@@ -80,9 +81,7 @@ def browse(
         check_data(cfg, [loader], 'sample')
         set_random_seed(seed)
         with explain_settings():
-            batches = Runner.build_dataloader(
-                {**cfg[loader], 'num_workers': 0, 'persistent_workers': False}, seed=seed
-            )
+            batches = Runner.build_dataloader({**cfg[loader], **NO_WORKERS}, seed=seed)
         meta = batches.dataset.metainfo
         pictures = []
         for number, (inputs, sample) in enumerate(islice(_seen(cfg, batches, split), count), 1):

@@ -48,7 +48,8 @@ def test_images_without_augmentation_are_those_of_the_files(data, tmp_path):
 def test_a_seed_draws_the_same_pictures_again_and_another_one_others(tmp_path):
     pictures = []
     for name, seed in [('a', 1), ('b', 1), ('c', 2)]:
-        browse(CONFIG, count=3, seed=seed, out=tmp_path / name)
+        options = {'train_dataloader.prefetch_factor': 4, 'train_dataloader.timeout': 9}
+        browse(CONFIG, count=3, seed=seed, out=tmp_path / name, cfg_options=options)
         pictures.append([path.read_bytes() for path in sorted((tmp_path / name).glob('*.png'))])
     assert pictures[0] == pictures[1] != pictures[2]
     assert len(set(pictures[0])) == 3
