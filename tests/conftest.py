@@ -30,6 +30,16 @@ def scenes_dir(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope='session')
+def toy_root(tmp_path_factory) -> Path:
+    """A folder of data sets (MMATTN_DATA) that holds the toy set; not to be written to."""
+    from mmattn.datasets import generate_toy_scenes
+
+    root = tmp_path_factory.mktemp('toy_root')
+    generate_toy_scenes(root / 'toy')
+    return root
+
+
+@pytest.fixture(scope='session')
 def trained_model(tmp_path_factory) -> tuple[Path, Path]:
     """Config and checkpoint of a small model for the toy set."""
     from tests.small_model import write_small_model

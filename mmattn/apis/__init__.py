@@ -4,7 +4,9 @@ from mmattn.compat import import_mmseg
 
 import_mmseg()
 
+from mmattn.apis.analyzing import analyze  # noqa: E402
 from mmattn.apis.attending import draw_attention  # noqa: E402
+from mmattn.apis.browsing import browse  # noqa: E402
 from mmattn.apis.checking import check  # noqa: E402
 from mmattn.apis.converting import convert  # noqa: E402
 from mmattn.apis.models import load_model  # noqa: E402
@@ -23,6 +25,8 @@ __all__ = [
     'Segmentor',
     'TrainResult',
     'ablate',
+    'analyze',
+    'browse',
     'check',
     'convert',
     'draw_attention',

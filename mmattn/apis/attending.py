@@ -36,7 +36,8 @@ def draw_attention(
 
     Args:
         config: config file.
-        checkpoint: weights of that config's model.
+        checkpoint: weights of that config's model: a file, or the name of a model that
+            MMSegmentation publishes, which is downloaded.
         image: file of an image.
         points: pixels (x, y) of the image that ask; the one in the middle where none is given.
         layers: names of attention modules; all of the model where none is given.

@@ -44,16 +44,14 @@ def check(
         cfg = load_config(config, cfg_options)
         require_keys(cfg, config, 'model')
         loaders = [loader for loader in LOADERS if cfg.get(loader)]
-        if cfg.get('test_dataloader') == cfg.get('val_dataloader'):
-            loaders = loaders[:2]
+        if cfg.get('test_dataloader') == cfg.get('val_dataloader') and LOADERS[-1] in loaders:
+            loaders.remove(LOADERS[-1])
         if not loaders:
             raise UserError(f'{config} has no data: {", ".join(LOADERS)}')
         report = check_data(cfg, loaders, 'full' if full else 'sample')
-        for loader in loaders if cfg.get('train_dataloader') else ():
-            if loader != 'train_dataloader':
-                found = check_duplicates(cfg, 'train_dataloader', loader)
-                report += DataReport(warnings=tuple(found))
-    if picture:
+        if cfg.get('train_dataloader'):
+            report += DataReport(warnings=tuple(check_duplicates(cfg, loaders[0], loaders[1:])))
+    if picture and report.summaries:
         plot_class_shares(report.summaries, Path(picture))
     return report
 

@@ -36,7 +36,8 @@ def load_model(
 
     Args:
         config: config file.
-        checkpoint: weights of that config's model.
+        checkpoint: weights of that config's model: a file, or the name of a model that
+            MMSegmentation publishes, which is downloaded.
         device: where the model shall be, such as `cpu` or `cuda:1`.
         cfg_options: overrides, dotted key to value.
 

@@ -194,17 +194,23 @@ def check_picture_folders(cfg: Config, out: str | Path | None, show_dir: str | P
             'same name: name two folders'
         )
     for option, folder in (('--out', out), ('--show-dir', show_dir)):
-        for data in _data_folders(cfg) if folder else ():
-            if Path(folder).resolve().is_relative_to(data):
-                raise UserError(
-                    f'{option} {folder} lies in the test data ({data}), whose files it would '
-                    'replace or add to: name another folder'
-                )
+        if folder:
+            check_outside_data(cfg, 'test_dataloader', option, folder)
 
 
-def _data_folders(cfg: Config) -> Iterator[Path]:
-    """The folders of the images and labels that are tested on."""
-    for _, dataset in inner_configs(cfg.test_dataloader.dataset, 'test_dataloader.dataset'):
+def check_outside_data(cfg: Config, loader: str, option: str, folder: str | Path) -> None:
+    """Raise UserError where a folder that is written to lies in the data of a loader."""
+    for data in _data_folders(cfg, loader):
+        if Path(folder).resolve().is_relative_to(data):
+            raise UserError(
+                f'{option} {folder} lies in the {loader.removesuffix("_dataloader")} data '
+                f'({data}), whose files it would replace or add to: name another folder'
+            )
+
+
+def _data_folders(cfg: Config, loader: str) -> Iterator[Path]:
+    """The folders of the images and labels of a loader."""
+    for _, dataset in inner_configs(cfg[loader].dataset, f'{loader}.dataset'):
         for prefix in (dataset.get('data_prefix') or {}).values():
             if isinstance(prefix, str):
                 yield Path(dataset.get('data_root') or '', prefix).resolve()

@@ -55,7 +55,8 @@ def predict(
 
     Args:
         config: config file.
-        checkpoint: weights of that config's model.
+        checkpoint: weights of that config's model: a file, or the name of a model that
+            MMSegmentation publishes, which is downloaded.
         inputs: images, folders of them, patterns, videos and numbers of cameras, which run until
             Ctrl+C.
         out: folder of the predictions.

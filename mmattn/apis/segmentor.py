@@ -60,7 +60,8 @@ class Segmentor:
 
     Args:
         config: config file.
-        checkpoint: weights of that config's model.
+        checkpoint: weights of that config's model: a file, or the name of a model that
+            MMSegmentation publishes, which is downloaded.
         device: where it shall run; default: a GPU where there is one, else the CPU.
         optimize: `'auto'` predicts with a faster copy of the model (`mmattn.engine.optimized`), if
             its labels on the first images are those of the model, 99 % of them; they are predicted

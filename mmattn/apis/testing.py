@@ -37,7 +37,8 @@ def test(
 
     Args:
         config: config file.
-        checkpoint: weights of that config's model.
+        checkpoint: weights of that config's model: a file, or the name of a model that
+            MMSegmentation publishes, which is downloaded.
         work_dir: folder of the log; default `work_dirs/<config name>/test`.
         out: folder for predictions, an index PNG per image, and metrics.json (with the IoU of
             each class).

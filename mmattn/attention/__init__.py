@@ -1,4 +1,7 @@
-"""Attention mechanisms as plain ``torch.nn.Module``s. They need torch alone."""
+"""Attention mechanisms as plain ``torch.nn.Module``s. They need torch alone.
+
+All of them also take ``device`` and ``dtype``, by name, as the modules of torch do.
+"""
 
 from mmattn.attention.asymmetric import AFNB, APNB, AsymmetricNonLocal
 from mmattn.attention.attentional_fusion import AFF, IAFF, MSCAM
@@ -18,6 +21,7 @@ from mmattn.attention.interaction_aggregation import CIAU, SIAU
 from mmattn.attention.interlaced import InterlacedSparse
 from mmattn.attention.non_local import NonLocal
 from mmattn.attention.object_context import ObjectAttention, ObjectContext, SpatialGather
+from mmattn.attention.placing import takes_device_and_dtype
 from mmattn.attention.polarized import PolarizedSelfAttention
 from mmattn.attention.relation_aware import RGA
 from mmattn.attention.residual_attention import ResidualAttention
@@ -71,3 +75,7 @@ __all__ = [
     'ShuffleAttention',
     'SpatialGather',
 ]
+
+for _name in __all__:
+    if '__init__' in vars(globals()[_name]):  # else it is that of another mechanism, or torch's
+        takes_device_and_dtype(globals()[_name])

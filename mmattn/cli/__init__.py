@@ -29,6 +29,8 @@ COMMANDS = (
     'report',
     'prepare',
     'check',
+    'browse',
+    'analyze',
     'cost',
     'probe',
     'convert',

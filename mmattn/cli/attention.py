@@ -7,7 +7,9 @@ from mmattn.cli.arguments import add_cfg_options
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file the checkpoint was trained with')
-    parser.add_argument('checkpoint', help='checkpoint file (.pth)')
+    parser.add_argument(
+        'checkpoint', help='checkpoint file (.pth), or the name of a model of MMSegmentation'
+    )
     parser.add_argument('image', help='image file')
     parser.add_argument(
         '--point',

@@ -3,28 +3,29 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlparse
 
-import mmseg
 from mmengine.fileio import load
+
+from mmattn.engine.published import MODEL_ZOO, address_of
 
 # Our folder of configs, and MMSegmentation's of the same method.
 METHODS = {'anl': 'ann', 'ccnet': 'ccnet', 'danet': 'danet', 'gcnet': 'gcnet', 'ocrnet': 'ocrnet'}
-MODEL_ZOO = Path(mmseg.__file__).parent / '.mim' / 'configs'
-_HOST = 'https://download.openmmlab.com'
 _INTRODUCTION = """# Published weights that our configs load
 
 MMSegmentation's model zoo has weights for five of our methods, and our heads give the numbers of
 its own. For each of its models with the backbone, data and crop of a config of ours, this table has
-the mIoU that MMSegmentation publishes (single scale), and the file. `mmattn test` takes it as it
-is:
+the mIoU that MMSegmentation publishes (single scale), and the file. `mmattn test` takes the name of
+the model and downloads the file, once, into the cache of torch hub (`TORCH_HOME`), held against the
+digits in its name; or it takes the file:
 
 ```console
+$ mmattn test configs/{config} {name}
 $ mmattn test configs/{config} {file}
 ```
 
-The length of the training (20k, 40k, 80k, 160k) does not matter for that. `mmattn zoo` writes this
-page from the files of the installed MMSegmentation.
+So do `mmattn predict`, `mmattn attention` and `Segmentor`. The length of the training (20k, 40k,
+80k, 160k) does not matter. `mmattn zoo` writes this page from the files of the installed
+MMSegmentation.
 
 """
 _COLUMNS = ('config', 'model of MMSegmentation', 'mIoU', 'file')
@@ -40,8 +41,8 @@ def render_checkpoints(root: Path) -> str:
     published = list(published_weights(root))
     for config, name, miou, url in published:
         rows.append((f'`{config}`', f'`{name}`', f'{miou:.2f}', f'[{Path(url).name}]({url})'))
-    config, *_, url = published[0]
-    introduction = _INTRODUCTION.format(config=config, file=Path(url).name)
+    config, name, _, url = published[0]
+    introduction = _INTRODUCTION.format(config=config, name=name, file=Path(url).name)
     return introduction + ''.join(f'| {" | ".join(row)} |\n' for row in rows)
 
 
@@ -54,9 +55,7 @@ def published_weights(root: Path) -> Iterator[tuple[str, str, float, str]]:
             config = ours.get(_task(model['Name']))
             if config is not None:
                 miou = model['Results']['Metrics']['mIoU']
-                # The two distributions of MMSegmentation name two hosts of the same files.
-                url = _HOST + urlparse(model['Weights']).path
-                yield f'{method}/{config.name}', model['Name'], miou, url
+                yield f'{method}/{config.name}', model['Name'], miou, address_of(model)
 
 
 def _task(name: str) -> tuple[str, ...]:

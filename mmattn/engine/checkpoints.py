@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-from urllib.parse import urlparse
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from mmengine.fileio.io import backend_instances
 from mmengine.logging import HistoryBuffer
 from mmengine.runner import checkpoint as mmengine_checkpoint
 
+from mmattn.engine.published import download, published_file
 from mmattn.engine.record import record_path, remove_record, verify
 from mmattn.errors import UserError
 from mmattn.files import write_atomically
@@ -54,8 +54,8 @@ class AtomicLocalBackend(LocalBackend):
 
 
 def load_from_local(filename: str, map_location: Any = None) -> dict:
-    """What mmengine calls to read a checkpoint file."""
-    return safe_load(filename, map_location=map_location)
+    """What mmengine calls to read a checkpoint file, or a published one by the model's name."""
+    return safe_load(published_file(filename) or filename, map_location=map_location)
 
 
 def safe_load(file: Any, map_location: Any = None) -> Any:
@@ -105,12 +105,7 @@ def _safe_load_url(
     url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True
 ) -> Any:
     """`torch.hub.load_state_dict_from_url`, but that the file is read as all others are."""
-    folder = Path(model_dir or Path(torch.hub.get_dir(), 'checkpoints'))
-    file = folder / Path(urlparse(url).path).name
-    if not file.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-        torch.hub.download_url_to_file(url, str(file), progress=progress)
-    return safe_load(file, map_location)
+    return safe_load(download(url, model_dir), map_location)
 
 
 def _check_archive(file: Any) -> None:

@@ -3,8 +3,9 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +15,19 @@ from mmattn.files import write_atomically
 def percent(score: float) -> float | None:
     """A score of 0 to 1 in percent; None, which JSON has, for NaN."""
     return None if np.isnan(score) else round(100 * float(score), 4)
+
+
+def tables_of_scores(
+    overall: Mapping[str, float], of_classes: Mapping[str, Sequence[float]], classes: Sequence[str]
+) -> dict[str, Any]:
+    """What a report says of scores: `overall`, and `classes`, a row for each; in percent."""
+    return {
+        'overall': {name: percent(score) for name, score in overall.items()},
+        'classes': [
+            {'class': name} | {score: percent(of_classes[score][i]) for score in of_classes}
+            for i, name in enumerate(classes)
+        ],
+    }
 
 
 def write_report(
@@ -46,7 +60,7 @@ def write_report(
     if images is not None:
         tables['images'] = images
     texts = {f'{stem.name}.json': json.dumps(report, indent=1) + '\n'}
-    texts |= {f'{stem.name}_{name}.csv': _csv(table) for name, table in tables.items()}
+    texts |= {f'{stem.name}_{name}.csv': as_csv(table) for name, table in tables.items()}
     for name, text in texts.items():
         write_atomically(stem.with_name(name), text.encode())
     return [stem.with_name(name) for name in texts]
@@ -70,7 +84,8 @@ def areas_of_images(paths: Sequence[str], areas: np.ndarray, classes: Sequence[s
     return rows
 
 
-def _csv(rows: Iterable[Iterable]) -> str:
+def as_csv(rows: Iterable[Iterable]) -> str:
+    """Rows as the text of a CSV file."""
     text = io.StringIO()
     csv.writer(text, lineterminator='\n').writerows(rows)
     return text.getvalue()

@@ -15,7 +15,7 @@ from torch import Tensor
 from mmattn.errors import UserError
 from mmattn.evaluation.boundary import boundary_areas
 from mmattn.evaluation.histogram import areas, joint_histogram
-from mmattn.evaluation.report import areas_of_images, percent, write_report
+from mmattn.evaluation.report import areas_of_images, tables_of_scores, write_report
 from mmattn.evaluation.scores import CONFIDENCE, class_scores, intervals, overall_scores
 
 
@@ -166,11 +166,7 @@ class SegmentationMetric(IoUMetric):
                 f'{low:.2f} to {high:.2f}'
             )
         classes = self.dataset_meta['classes']
-        report['overall'] = {name: percent(score) for name, score in overall.items()}
-        report['classes'] = [
-            {'class': name} | {score: percent(of_classes[score][i]) for score in of_classes}
-            for i, name in enumerate(classes)
-        ]
+        report |= tables_of_scores(overall, of_classes, classes)
         areas = areas_of_images(paths, per_image[:, :4], classes) if self.images else None
         self._write(report, self._confusion_matrix(results) if self.confusion else None, areas)
         if not self.boundary_ratio:

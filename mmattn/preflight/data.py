@@ -6,7 +6,7 @@ from mmengine.config import Config
 
 from mmattn.errors import UserError, explain_settings
 from mmattn.preflight.config import heads_of
-from mmattn.preflight.data_sets import OpenDataset, check_datasets, open_datasets
+from mmattn.preflight.data_sets import OpenDataset, check_datasets, collect_wrong, open_datasets
 from mmattn.preflight.data_summary import DataReport
 
 MODES = ('sample', 'full', 'off')
@@ -27,20 +27,20 @@ def check_data(cfg: Config, loaders: list[str], mode: str) -> DataReport:
     if mode not in MODES:
         raise UserError(f'check mode {mode!r} is not known; choose one of {", ".join(MODES)}')
     heads = dict(_classes_of_heads(cfg.model))
-    report = DataReport()
-    for loader in loaders:
+
+    def look(loader: str) -> DataReport:
         if not cfg.get(loader):
             raise UserError(f'the config has no {loader}')
         if not heads or mode == 'off':
-            continue
+            return DataReport()
         with explain_settings():
             datasets = list(open_datasets(cfg[loader].dataset, f'{loader}.dataset'))
         for place, count in heads.items():
             _check_classes(place, count, datasets)
-        report += check_datasets(
-            datasets, min(heads.values()), mode, training=loader == 'train_dataloader'
-        )
-    return report
+        training = loader == 'train_dataloader'
+        return check_datasets(datasets, min(heads.values()), mode, training=training)
+
+    return sum(collect_wrong(look, loaders), DataReport())
 
 
 def _classes_of_heads(model: dict) -> Iterator[tuple[str, int]]:

@@ -5,7 +5,7 @@ told here with the file and its remedy.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -21,6 +21,7 @@ from mmattn.preflight.data_pairs import BINARY, Pair, look_at_label, look_at_pai
 from mmattn.preflight.data_summary import DataReport, DataSummary, percent, shortened
 
 SAMPLE_SIZE = 32
+S = TypeVar('S')
 T = TypeVar('T')
 
 
@@ -103,7 +104,7 @@ def check_datasets(
     Raises:
         UserError: names the first thing that is wrong and how to mend it.
     """
-    summaries = [_look_at(dataset, num_classes, mode) for dataset in datasets]
+    summaries = collect_wrong(partial(_look_at, num_classes=num_classes, mode=mode), datasets)
     warnings = [warning for summary in summaries for warning in _file_warnings(summary)]
     if any(summary.labelled for summary in summaries):
         pixels = sum(summary.pixels for summary in summaries)
@@ -126,6 +127,19 @@ def _no_labels(place: str) -> str:
         'validation need. Images without labels are for test.py: there seg_map_path=None says that '
         'there are none'
     )
+
+
+def collect_wrong(look: Callable[[S], T], items: Iterable[S]) -> list[T]:
+    """What ``look`` returns for each item; the files that are wrong in any come in one error."""
+    results, errors = [], []
+    for item in items:
+        try:
+            results.append(look(item))
+        except WrongFilesError as wrong:
+            errors += wrong.errors
+    if errors:
+        raise WrongFilesError(errors)
+    return results
 
 
 def _look_at(opened: OpenDataset, num_classes: int, mode: str) -> DataSummary:

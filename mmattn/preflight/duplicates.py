@@ -1,7 +1,7 @@
 """Images that are trained on and evaluated on as well."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mmengine.config import Config
@@ -10,45 +10,43 @@ from mmattn.files import sha256
 from mmattn.preflight.data_sets import open_datasets
 
 
-def check_duplicates(cfg: Config, training: str, evaluation: str) -> list[str]:
-    """Warnings of files with equal content in the images of two data loaders.
+def check_duplicates(cfg: Config, training: str, evaluations: Sequence[str]) -> Iterator[str]:
+    """Warnings of files with equal content in the images of data loaders.
 
     Args:
         cfg: The config.
-        training, evaluation: Keys of the data loaders, such as ``train_dataloader``.
+        training: Key of a data loader, such as ``train_dataloader``.
+        evaluations: Keys of others, each of which is held against it.
     """
-    trained = list(_images(cfg, training))
-    evaluated = list(_images(cfg, evaluation))
-    pairs = equal_files(trained, evaluated)
-    if not pairs:
-        return []
-    first, second = pairs[0]
-    return [
-        f'{len(pairs)} of the {len(evaluated)} images of {evaluation} are trained on as well, such '
-        f'as {second}, which is {first}: metrics on them say little'
-    ]
+    trained = Contents(_images(cfg, training))
+    for evaluation in evaluations:
+        evaluated = list(_images(cfg, evaluation))
+        twins = [(path, twin) for path in evaluated if (twin := trained.twin(path))]
+        if twins:
+            second, first = twins[0]
+            yield (
+                f'{len(twins)} of the {len(evaluated)} images of {evaluation} are trained on as '
+                f'well, such as {second}, which is {first}: metrics on them say little'
+            )
 
 
-def equal_files(some: Iterable[Path], others: Iterable[Path]) -> list[tuple[Path, Path]]:
-    """For each of the other files that has the content of one of the first, both; by content.
+class Contents:
+    """Files that are found by their content. Each is read once at most, and only if need be."""
 
-    Only files of one size are read.
-    """
-    by_size: dict[int, list[Path]] = defaultdict(list)
-    for path in some:
-        by_size[path.stat().st_size].append(path)
-    digests: dict[int, dict[str, Path]] = {}
-    pairs = []
-    for path in others:
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._by_size: dict[int, list[Path]] = defaultdict(list)
+        for path in paths:
+            self._by_size[path.stat().st_size].append(path)
+        self._digests: dict[int, dict[str, Path]] = {}
+
+    def twin(self, path: Path) -> Path | None:
+        """The file that has the content of another."""
         size = path.stat().st_size
-        if size not in by_size:
-            continue
-        if size not in digests:
-            digests[size] = {sha256(each): each for each in by_size[size]}
-        twin = digests[size].get(sha256(path))
-        if twin is not None:
-            pairs.append((twin, path))
-    return pairs
+        if size not in self._by_size:
+            return None
+        if size not in self._digests:
+            self._digests[size] = {sha256(each): each for each in self._by_size[size]}
+        return self._digests[size].get(sha256(path))
 
 
 def _images(cfg: Config, loader: str) -> Iterable[Path]:

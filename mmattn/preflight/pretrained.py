@@ -1,6 +1,5 @@
 """Pretrained weights that a config asks for: there, or one line on what to do."""
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +10,6 @@ from mmseg.registry import MODELS
 from torch import Tensor
 
 from mmattn.errors import UserError
-
-TIMEOUT = 30  # seconds without a byte; a network that swallows packets would wait for minutes
-
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -90,8 +86,6 @@ def _some(keys: list[str]) -> str:
 
 def _fetched(source: str, remedy: str) -> Any:
     """The weights of a source, without what surrounds them in a checkpoint."""
-    timeout = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(TIMEOUT)
     try:
         weights = CheckpointLoader.load_checkpoint(source, map_location='cpu', logger='silent')
     except (OSError, ImportError, KeyError, UserError) as error:
@@ -99,8 +93,6 @@ def _fetched(source: str, remedy: str) -> Any:
         raise UserError(
             f'the pretrained weights {source} cannot be fetched ({reason}); {remedy}'
         ) from error
-    finally:
-        socket.setdefaulttimeout(timeout)
     return weights.get('state_dict', weights) if isinstance(weights, dict) else weights
 
 

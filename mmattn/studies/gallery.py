@@ -3,19 +3,14 @@
 from pathlib import Path
 from typing import NamedTuple
 
-import mmcv
 import numpy as np
-from mmengine.registry import init_default_scope
-from mmseg.registry import DATASETS
-from PIL import Image
 
-from mmattn.engine.hooks.image_files import image_file_names
+from mmattn.engine.saved_predictions import TestedImages
 from mmattn.errors import UserError
 from mmattn.evaluation.scores import mean_of_present
 from mmattn.files import replacing
 from mmattn.preflight.config import load_config
 from mmattn.studies.results import Results
-from mmattn.visualization.panels import label_panels
 
 PICTURES = 6
 
@@ -58,36 +53,27 @@ def draw(results: Results, contrasts: list[Contrast], folder: Path) -> list[tupl
     study = results.study
     run = next(iter(results.measured[study.baseline].values())).run
     try:
-        cfg = load_config(run.config)
-        init_default_scope(cfg.get('default_scope', 'mmseg'))
-        dataset = DATASETS.build(cfg.test_dataloader.dataset)
-        paths = [dataset.get_data_info(index)['img_path'] for index in range(len(dataset))]
+        images = TestedImages(load_config(run.config))
     except (OSError, UserError):
         return []
-    files = image_file_names(paths)
     drawn = []
     for number, contrast in enumerate(contrasts, 1):
-        if contrast.image not in files:  # the data lies elsewhere now
+        if contrast.image not in images:  # the data lies elsewhere now
             continue
         both = study.baseline, contrast.variant
         common = set.intersection(*(set(results.measured[name]) for name in both))
         seed = min(common)
-        meta = dataset.metainfo
         try:
-            sample = dataset[paths.index(contrast.image)]['data_samples']
-            first = int(bool(sample.get('reduce_zero_label')))
-            maps = {'ground truth': sample.gt_sem_seg.data[0].numpy()}
+            maps = {'ground truth': images.labels(contrast.image)}
             for name in both:
-                folder_of_run = results.measured[name][seed].run.predictions
-                labels = np.asarray(Image.open(folder_of_run / files[contrast.image]))
-                maps[f'{name}, seed {seed}'] = labels.astype(np.int64) - first
-            image = mmcv.imread(contrast.image, channel_order='rgb')
-            panel = label_panels(image, maps, meta.get('palette'), meta['classes'])
+                predictions = results.measured[name][seed].run.predictions
+                maps[f'{name}, seed {seed}'] = images.prediction(contrast.image, predictions)
+            panel = images.panel(contrast.image, maps)
         except (OSError, UserError):  # files that are gone, labels of another size than the image
             continue
         path = folder / f'gallery{number}.png'
         with replacing(path) as unfinished:
-            Image.fromarray(panel).save(unfinished)
+            panel.save(unfinished)
         drawn.append(
             (
                 path,

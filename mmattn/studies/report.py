@@ -11,7 +11,6 @@ from mmattn.errors import UserError
 from mmattn.files import write_atomically
 from mmattn.studies import report_text, tables
 from mmattn.studies.costs import VariantCost, costs_of
-from mmattn.studies.document import Block, Heading, Paragraph, Picture, to_html, to_markdown
 from mmattn.studies.folder import (
     config_path,
     earlier_note,
@@ -30,6 +29,7 @@ from mmattn.visualization.comparisons import (
     plot_all_curves,
     plot_differences,
 )
+from mmattn.visualization.document import Block, Heading, Paragraph, Picture, to_html, to_markdown
 from mmattn.visualization.heat_map import plot_heat_map
 
 

@@ -2,12 +2,12 @@
 
 from mmattn.evaluation.scores import CONFIDENCE
 from mmattn.studies.costs import VariantCost
-from mmattn.studies.document import Block, Bullets, Heading, Paragraph
 from mmattn.studies.overview import counts
 from mmattn.studies.results import Results, miou
 from mmattn.studies.runs import DONE, FAILED
 from mmattn.studies.statistics import POWER, Difference
 from mmattn.studies.tables import DIFFERENCE, difference
+from mmattn.visualization.document import Block, Bullets, Heading, Paragraph
 
 
 def verdict(variant: str, baseline: str, found: Difference | None) -> str:

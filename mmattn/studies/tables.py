@@ -7,10 +7,10 @@ from pathlib import Path
 
 from mmattn.cost import readable
 from mmattn.studies.costs import VariantCost
-from mmattn.studies.document import Block, Heading, Link, Paragraph, Table
 from mmattn.studies.results import Results, group_iou, miou
 from mmattn.studies.runs import DONE
 from mmattn.studies.statistics import Difference, mean_and_sd, seeds_needed
+from mmattn.visualization.document import Block, Heading, Link, Paragraph, Table
 
 NOT_MEASURED = 'not measured'
 DIFFERENCE = 0.5  # points of mIoU that a study is asked to be able to show

@@ -13,6 +13,7 @@ from mmattn.visualization.fonts import font_for
 MAX_SIDE = 800  # pixels; three panels of this width still fit on a large screen
 GAP = 8  # pixels between panels and around them
 PAPER, INK = (255, 255, 255), (40, 40, 40)
+WITH_VOID = ('ground truth', 'wrong pixels')  # titles
 VOID, VOID_LINES = (48, 48, 48), (104, 104, 104)
 
 
@@ -51,10 +52,12 @@ def label_panels(
     maps: Mapping[str, np.ndarray],
     palette: Sequence[Sequence[int]] | None,
     classes: Sequence[str],
+    opacity: float = 1,
 ) -> np.ndarray:
     """An image and maps of its labels, each under its title; see `prediction_panel`.
 
-    All maps but the one of the title ``ground truth`` are predictions.
+    All maps but those of the titles in ``WITH_VOID`` are predictions. With an opacity below 1 the
+    image shows through their colours.
     """
     for title, labels in maps.items():
         if labels.shape != image.shape[:2]:
@@ -62,7 +65,7 @@ def label_panels(
                 f'the {title} is {labels.shape}, its image {image.shape[:2]} (height, width): '
                 'both must have one size'
             )
-        if title != 'ground truth' and not 0 <= labels.min() <= labels.max() < len(classes):
+        if title not in WITH_VOID and not 0 <= labels.min() <= labels.max() < len(classes):
             raise UserError(
                 f'the {title} holds labels {labels.min()} to {labels.max()}, the data set has '
                 f'{len(classes)} classes: was the model trained on another data set?'
@@ -76,7 +79,7 @@ def label_panels(
     present = set()
     for title, labels in maps.items():
         small = Image.fromarray(labels.astype(np.int32)).resize(size, Image.Resampling.NEAREST)
-        panels[title] = paint(np.asarray(small), colours)
+        panels[title] = Image.blend(panels['image'], paint(np.asarray(small), colours), opacity)
         present.update(np.unique(small).tolist())
     known = sorted(present & set(range(len(classes))))
     legend = [(' '.join(classes[label].split()), label) for label in known]  # one line each
@@ -119,7 +122,8 @@ def _compose(
     line = sum(fonts['image'].getmetrics())
     cell = max(width, *(lengths[title] for title in panels)) + GAP
     entries = [line + GAP + lengths[name] + 3 * GAP for name, _ in legend]
-    total = GAP + max(len(panels) * cell, *entries)
+    total = GAP + max([len(panels) * cell, *entries])
+    rows = 0
     for rows in range(1, len(legend) + 1):
         columns = math.ceil(len(legend) / rows)
         widths = [max(entries[column::columns]) for column in range(columns)]

@@ -7,6 +7,8 @@ from PIL import Image
 
 from mmattn.cli import main
 from mmattn.datasets.toy import generate_toy_scenes
+from mmattn.files import sha256
+from mmattn.preflight import duplicates
 
 CONFIG = 'configs/ccnet/ccnet_r18-d8_1xb4-300it_toy-128x256.py'
 IMAGES, LABELS = 'toy/leftImg8bit', 'toy/gtFine'
@@ -59,10 +61,29 @@ def test_images_that_are_trained_and_evaluated_on_are_found(data, capsys):
     assert evaluated.name in warning and trained.name in warning
 
 
-def test_what_a_training_would_refuse_ends_with_2(data, capsys):
-    for path in (data / LABELS / 'val').rglob('*.png'):
+def test_a_file_is_read_once_for_all_data_that_it_is_held_against(data, capsys, monkeypatch):
+    read = []
+
+    def reading(path):
+        read.append(path)
+        return sha256(path)
+
+    monkeypatch.setattr(duplicates, 'sha256', reading)
+    (trained, *_), (evaluated, *_) = (
+        sorted((data / IMAGES / split).rglob('*.png')) for split in ('train', 'val')
+    )
+    shutil.copy(trained, evaluated)
+    assert run('--cfg-options', 'test_dataloader.batch_size=2') == 1  # another loader of the same
+    assert capsys.readouterr().out.count('are trained on as well') == 2
+    assert sorted(set(read)) == sorted(read[:-1]) and read[-1].samefile(evaluated)
+
+
+def test_what_a_training_would_refuse_ends_with_2_and_every_file_is_named(data, capsys):
+    wrong = list((data / LABELS / 'val').rglob('*.png'))
+    wrong += sorted((data / LABELS / 'train').rglob('*.png'))[:2]
+    for path in wrong:
         Image.new('L', (256, 128), 77).save(path)
     assert run('--full') == 2
     printed = capsys.readouterr()
-    assert printed.err == 'error: files that are wrong: 16\n'
-    assert len([line for line in printed.out.splitlines() if 'holds the value 77' in line]) == 16
+    assert printed.err == 'error: files that are wrong: 18\n'
+    assert len([line for line in printed.out.splitlines() if 'holds the value 77' in line]) == 18

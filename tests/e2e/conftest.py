@@ -73,6 +73,24 @@ def run_tool(environment):
 
 
 @pytest.fixture(scope='session')
+def mmattn(environment):
+    """Run the console command, with no other arguments than these, to its end."""
+
+    def mmattn(*args: object, **kwargs: str):
+        call = [sys.executable, '-c', 'from mmattn.cli import main; main()', *args]
+        return subprocess.run(
+            [str(part) for part in call],
+            capture_output=True,
+            text=True,
+            cwd=REPO,
+            timeout=600,
+            env={**environment, **kwargs},
+        )
+
+    return mmattn
+
+
+@pytest.fixture(scope='session')
 def run(run_tool, command):
     """Run a tool with the small model to its end."""
 

@@ -30,6 +30,8 @@ def arguments(name: str) -> st.SearchStrategy[dict]:
     """Some arguments of a mechanism: of the type of their default, or of any."""
     choices = {}
     for key, parameter in list(inspect.signature(MECHANISMS[name].module).parameters.items())[1:]:
+        if key in ('device', 'dtype'):  # torch's own, which it refuses in words of its own
+            continue
         default = parameter.default
         near = odd
         if isinstance(default, bool):
