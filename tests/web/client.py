@@ -66,7 +66,8 @@ class Client:
         lines = [line[6:] for line in content.decode().splitlines() if line.startswith('data: ')]
         messages = [json.loads(line) for line in lines]
         (done,) = [each for each in messages if each['msg'] == 'process_completed']
-        assert done['success'], done
+        if not done['success']:  # refused by gradio itself
+            return {'error': done['output']['error']}
         (answer,) = done['output']['data']
         assert answer['number'] == self.number
         return answer

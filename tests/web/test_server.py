@@ -1,6 +1,7 @@
 """The server of the page as a process."""
 
 import re
+import signal
 import socket
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -99,8 +100,10 @@ def test_a_request_above_the_bound_is_not_read(client):
 @pytest.mark.parametrize('image', ['/etc/passwd', 'file:///etc/passwd', 'http://127.0.0.1:9/a.png'])
 def test_no_path_of_a_request_reaches_the_file_system(client, image):
     described = {'path': image, 'url': image, 'meta': {'_type': 'gradio.FileData'}}
+    refusals = ('no image came with the request', 'not in the cache folder')
     for given in (image, described, [described]):
-        assert 'no image came with the request' in client.ask('segment', image=given)['error']
+        answer = client.ask('segment', image=given)
+        assert any(words in answer['error'] for words in refusals)
     for path in (f'/gradio_api/file={image}', f'/file={image}', f'/assets/..{image}'):
         status, content = client.request('GET', path)
         assert status == 404 and b'root:' not in content
@@ -146,10 +149,9 @@ def test_without_gradio_the_command_names_the_extra():
     assert 'Traceback' not in result.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_page_and_leaves_no_file(trained_model, tmp_path):
     pytest.importorskip('gradio', reason=f'gradio {MISSING}')
-    import signal
-
     with serving(*trained_model, *OPTIONS, cwd=tmp_path) as (address, process):
         assert Client(address, 'one').request('GET', '/')[0] == 200
         process.send_signal(signal.SIGINT)
