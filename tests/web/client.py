@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 import zlib
+from contextlib import closing
 from io import BytesIO
 from urllib.parse import urlsplit
 
@@ -35,17 +36,16 @@ class Client:
 
     def __init__(self, address: str, session: str) -> None:
         parts = urlsplit(address)
-        self.connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
+        self.place = parts.hostname, parts.port
         self.session, self.number = session, 0
 
     def request(self, method: str, path: str, body: bytes | None = None, **headers: str):
         """Status, and the body."""
-        self.connection.request(method, path, body, headers)
-        response = self.connection.getresponse()
-        content = response.read()
-        if response.getheader('connection') == 'close':
-            self.connection.close()
-        return response.status, content
+        connection = http.client.HTTPConnection(*self.place, timeout=300)
+        with closing(connection):
+            connection.request(method, path, body, headers)
+            response = connection.getresponse()
+            return response.status, response.read()
 
     def ask(self, event: str, **asked) -> dict:
         self.number += 1

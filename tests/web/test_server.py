@@ -39,10 +39,10 @@ def run(*args) -> subprocess.CompletedProcess:
     )
 
 
-def resident(process: subprocess.Popen) -> int:
-    """Memory of a process, in KiB."""
+def memory(process: subprocess.Popen) -> int:
+    """What a process takes of memory and, where it was swapped out, of disk, in KiB."""
     status = Path(f'/proc/{process.pid}/status').read_text()
-    return int(re.search(r'VmRSS:\s+(\d+) kB', status)[1])
+    return sum(map(int, re.findall(r'^Vm(?:RSS|Swap):\s+(\d+) kB', status, re.MULTILINE)))
 
 
 def load(served, scenes, expected, count: int) -> None:
@@ -75,9 +75,9 @@ def test_clients_at_once_all_get_the_right_answers(served, scenes, expected):
 @pytest.mark.skipif(not Path('/proc/self/status').is_file(), reason='memory is read from /proc')
 def test_memory_stays_flat_over_500_requests(served, scenes, expected):
     load(served, scenes, expected, WARM)
-    before = resident(served[1])
+    before = memory(served[1])
     load(served, scenes, expected, 504)
-    after = resident(served[1])
+    after = memory(served[1])
     print(f'{before} KiB after {WARM} requests, {after} KiB after 504 more')
     assert after < GROWTH * before
 
