@@ -88,7 +88,7 @@ class Guard:
         while more:
             message = await receive()
             if message['type'] == 'http.disconnect':
-                break
+                return None
             body += message.get('body', b'')
             if len(body) > self.max_body:
                 return None

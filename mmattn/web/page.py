@@ -1,6 +1,7 @@
 """The page itself, in Gradio: one component, which the browser draws (page.js), and two events."""
 
 import asyncio
+import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -97,6 +98,9 @@ class Page:
                 return {**reply, **answer(asked)}
             except UserError as error:
                 return {**reply, 'error': str(error)}
+            except Exception:  # of the model, such as no memory: the page must not wait for ever
+                traceback.print_exc()
+                return {**reply, 'error': 'the server failed; its terminal says why'}
 
         async def event(data: gradio.EventData) -> dict:
             asked = data._data if isinstance(data._data, dict) else {}
