@@ -1,6 +1,7 @@
 """The page itself, in Gradio: one component, which the browser draws (page.js), and two events."""
 
 import asyncio
+import gc
 import traceback
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,8 @@ class Page:
             except Exception:  # of the model, such as no memory: the page must not wait for ever
                 traceback.print_exc()
                 return {**reply, 'error': 'the server failed; its terminal says why'}
+            finally:
+                gc.collect()  # figures hold themselves, and images with them, until then
 
         async def event(data: gradio.EventData) -> dict:
             asked = data._data if isinstance(data._data, dict) else {}

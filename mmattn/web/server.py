@@ -1,5 +1,6 @@
 """Serves the page, to this machine unless told otherwise."""
 
+import gc
 import ipaddress
 import socket
 from contextlib import suppress
@@ -60,6 +61,7 @@ def serve(page: Page, listening: socket.socket, host: str) -> None:
     print(
         f'The page is at http://{address}:{listening.getsockname()[1]} (Ctrl+C ends it)', flush=True
     )
+    gc.freeze()  # what is loaded stays, and need not be looked through after each answer
     # Raised again by uvicorn after it has ended well, which is how a page ends.
     with suppress(KeyboardInterrupt):
         uvicorn.Server(config).run(sockets=[listening])

@@ -96,9 +96,9 @@ def served(two_models) -> Iterator[tuple[str, subprocess.Popen]]:
         yield started
 
 
-@pytest.fixture(scope='session')
+@pytest.fixture(scope='module')
 def browser():
-    """A headless Chromium."""
+    """A headless Chromium; no other event loop can run in its module."""
     playwright = pytest.importorskip('playwright.sync_api', reason=f'playwright {MISSING}')
     if CHROMIUM is None:
         pytest.skip('there is no chromium; on Debian: apt-get install chromium')

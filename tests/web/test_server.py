@@ -53,7 +53,7 @@ def load(served, scenes, expected, count: int) -> None:
         for turn in range(count // CLIENTS):
             index = (number + turn) % len(scenes)
             image = data_url(png(scenes[index]))
-            if turn % 5 == 4:
+            if (number + turn) % 5 == 4:
                 layers = ['decode_head.pam', 'decode_head.pam']
                 answer = client.ask('attend', image=image, x=turn, y=number, layers=layers)
                 assert answer['point'] == [turn, number]
@@ -68,7 +68,7 @@ def load(served, scenes, expected, count: int) -> None:
 
 
 def test_clients_at_once_all_get_the_right_answers(served, scenes, expected):
-    load(served, scenes, expected, 40)
+    load(served, scenes, expected, 24)
 
 
 @pytest.mark.slow
@@ -93,8 +93,8 @@ def test_what_is_wrong_with_an_image_is_told(client, scenes):
 
 
 def test_a_request_above_the_bound_is_not_read(client):
-    body = b' ' * 3_000_000
-    assert client.request('POST', '/gradio_api/queue/join', body)[0] == 413
+    length = {'Content-Length': '3000000'}
+    assert client.request('POST', '/gradio_api/queue/join', **length)[0] == 413
 
 
 @pytest.mark.parametrize('image', ['/etc/passwd', 'file:///etc/passwd', 'http://127.0.0.1:9/a.png'])

@@ -6,6 +6,7 @@ import pytest
 
 from mmattn.apis import TrainResult
 from mmattn.datasets import generate_toy_scenes
+from mmattn.errors import UserError
 from mmattn.web import toy
 
 from .conftest import MISSING, REPO, serving
@@ -38,6 +39,9 @@ def test_a_trained_model_is_taken_again(folder, trained_model, monkeypatch):
     toy.WORK_DIR.mkdir(parents=True)
     for name in ('iter_300.pth', 'best_mIoU_iter_300.pth'):
         shutil.copy(trained_model[1], toy.WORK_DIR / name)
+    with pytest.raises(UserError, match='holds a model of another config'):
+        toy.toy_model()
+    shutil.copy(REPO / toy.CONFIG, toy.WORK_DIR)
     assert toy.toy_model() == (toy.CONFIG, toy.WORK_DIR / 'best_mIoU_iter_300.pth')
     assert len(toy.toy_examples()) == toy.EXAMPLES
 
