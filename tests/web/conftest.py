@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mmattn import Segmentor
 from mmattn.datasets.toy_scenes import render_scene
 
 from .client import png
@@ -70,6 +71,12 @@ def scene_file(scenes, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp('scene') / 'scene.png'
     path.write_bytes(png(scenes[0]))
     return path
+
+
+@pytest.fixture(scope='session')
+def segmentor(trained_model) -> Segmentor:
+    """The first of the models, to say what the page must."""
+    return Segmentor(*trained_model, device='cpu')
 
 
 @pytest.fixture(scope='session')

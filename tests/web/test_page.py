@@ -3,7 +3,6 @@
 import pytest
 from PIL import Image
 
-from mmattn import Segmentor
 from mmattn.errors import UserError
 from mmattn.web import models
 from mmattn.web.limits import Limits
@@ -18,11 +17,6 @@ def page(two_models):
     config, *checkpoints = two_models
     shown = [ShownModel(config, checkpoint, device='cpu') for checkpoint in checkpoints]
     return Page(shown, Limits())
-
-
-@pytest.fixture(scope='module')
-def segmentor(trained_model):
-    return Segmentor(*trained_model, device='cpu')
 
 
 def test_the_page_is_told_of_its_models(page):

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmattn import Segmentor
-
 from .client import Client, data_url, labels_of, png
 from .conftest import MISSING, OPTIONS, command, environment, serving
 
@@ -28,8 +26,7 @@ def client(served):
 
 
 @pytest.fixture(scope='module')
-def expected(trained_model, scenes) -> list[np.ndarray]:
-    segmentor = Segmentor(*trained_model, device='cpu')
+def expected(segmentor, scenes) -> list[np.ndarray]:
     return [segmentor(Image.fromarray(scene)).labels for scene in scenes]
 
 
