@@ -22,6 +22,9 @@ PYTEST := OMP_NUM_THREADS=1 OMP_WAIT_POLICY=passive $(PY) -m pytest -n auto --ma
 # Exist only after complete steps; whatever an interrupted set-up left is removed by the next.
 STACKED := $(VENV)/.set-up
 READY := $(VENV)/.mmattn
+# Over $(VENV), and not in it: gradio takes an older pillow than the stack is pinned to.
+WEB := $(VENV)-web
+WEB_READY := $(WEB)/.set-up
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow docs lint format
@@ -34,6 +37,7 @@ help:
 	@echo 'make lint    ruff: rules and formatting'
 	@echo 'make format  let ruff rewrite the files'
 	@echo 'make setup   only the set-up: a virtual environment in $(VENV)'
+	@echo 'make web     what `mmattn demo` and its tests need besides, in $(WEB)'
 	@echo
 	@echo 'STACK=onedl (default, .venv) or STACK=openmmlab (upstream distributions, .venv-openmmlab;'
 	@echo 'compiles mmcv once and keeps it in MMATTN_CACHE=$(MMATTN_CACHE))'
@@ -60,6 +64,20 @@ $(READY): $(STACKED) setup.py $(shell find mmattn/ops/csrc -type f)
 	@$(PY) -m pip install --quiet --no-build-isolation --no-deps --editable .
 	@$(PY) -m pip check
 	@$(PY) -m mmattn.ops
+	@touch $@
+
+.PHONY: web
+web: $(WEB_READY)
+	@echo 'ready: $(WEB); $(WEB)/bin/python -m mmattn.cli demo'
+
+$(WEB_READY): requirements/web.lock | $(READY)
+	@echo '== the web page: gradio, and playwright for its tests, in $(WEB) (a minute)'
+	@rm -rf $(WEB)
+	@$(PY) -m venv --without-pip $(WEB)
+	@$(PY) -m pip --python $(WEB)/bin/python install $(PIP_QUIET) --no-deps -r requirements/web.lock
+	@$(PY) -c 'import sysconfig as s; print("import site; site.addsitedir(%r)" % s.get_path("purelib"))' \
+	    > "$$($(WEB)/bin/python -c 'import sysconfig as s; print(s.get_path("purelib"))')/stack.pth"
+	@$(WEB)/bin/python -c 'import gradio, mmengine'
 	@touch $@
 
 .PHONY: install-onedl install-openmmlab

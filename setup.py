@@ -147,7 +147,7 @@ setup(
     description='Attention mechanisms for semantic segmentation on PyTorch and MMSegmentation',
     license='Apache-2.0',
     packages=find_packages(include=['mmattn', 'mmattn.*']),
-    package_data={'mmattn': ['py.typed']},
+    package_data={'mmattn': ['py.typed', 'web/page.*']},
     entry_points={'console_scripts': ['mmattn = mmattn.cli:main']},
     python_requires='>=3.10',
     install_requires=['torch>=2.4', 'numpy', 'opencv-python', 'matplotlib', 'pillow', 'rich'],
@@ -156,6 +156,7 @@ setup(
         'data': ['cityscapesscripts'],
         'studies': ['scipy'],
         'slurm': ['submitit'],
+        'demo': ['gradio>=6.31,<7'],
         'test': [
             *('pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'submitit'),
             *('onnx', 'onnxruntime', 'onnxscript'),

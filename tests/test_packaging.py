@@ -74,6 +74,7 @@ def test_a_wheel_works_outside_the_checkout(tmp_path):
     install = ('pip', 'install', '--quiet', '--no-deps', '--target', site, wheel)
     subprocess.run([sys.executable, '-m', *install], check=True)
     assert (site / 'mmattn' / 'py.typed').is_file()
+    assert (site / 'mmattn' / 'web' / 'page.js').is_file()
     assert (site / 'bin' / 'mmattn').is_file()
     code = (
         'import mmattn.apis\n'
@@ -138,6 +139,7 @@ def test_attention_and_ops_import_torch_alone():
 # From the top of the house down; rooms of one row may import each other.
 ROOMS = (
     ('cli',),
+    ('web',),
     ('apis',),
     ('studies',),
     ('preflight',),

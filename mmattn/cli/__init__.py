@@ -24,6 +24,7 @@ COMMANDS = (
     'train',
     'test',
     'predict',
+    'demo',
     'attention',
     'ablate',
     'report',
