@@ -156,6 +156,8 @@ setup(
         'data': ['cityscapesscripts'],
         'studies': ['scipy'],
         'slurm': ['submitit'],
+        'export': ['onnx', 'onnxruntime', 'onnxscript'],
+        'openvino': ['onnx', 'onnxscript', 'openvino'],
         'test': [
             *('pytest', 'hypothesis', 'ruff', 'submitit'),
             *('onnx', 'onnxruntime', 'onnxscript'),

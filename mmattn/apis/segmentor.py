@@ -23,6 +23,7 @@ from mmattn.apis.prediction import Prediction
 from mmattn.apis.unlabelled import without_labels
 from mmattn.engine.inference import keep_logits
 from mmattn.engine.optimized import CheckedModel, optimized
+from mmattn.engine.runtimes import is_exported
 from mmattn.errors import UserError, explain_settings, is_of_libraries
 
 
@@ -58,7 +59,7 @@ class Segmentor:
 
     Args:
         config: config file.
-        checkpoint: weights of that config's model.
+        checkpoint: weights of that config's model, or what `mmattn export` made of it.
         device: where it shall run; default: a GPU where there is one, else the CPU.
         optimize: `'auto'` predicts with a faster copy of the model (`mmattn.engine.optimized`), if
             its labels on the first images are those of the model, 99 % of them; they are predicted
@@ -99,8 +100,8 @@ class Segmentor:
         if tta:
             require_tta(cfg)
             self._tester = MODELS.build(dict(cfg.tta_model, module=self.model)).eval()
-        self._fast = None
-        if optimize:
+        self._fast = self._tester if is_exported(checkpoint) else None
+        if optimize and self._fast is None:
             plain, self._fast = self._tester, optimized(self._tester, keep_logits=tta)
             self._tester = CheckedModel(plain, self._fast) if optimize == 'auto' else self._fast
         steps = without_labels(cfg.tta_pipeline if tta else test_pipeline(cfg))

@@ -32,6 +32,7 @@ COMMANDS = (
     'cost',
     'probe',
     'convert',
+    'export',
     'zoo',
 )
 

@@ -10,7 +10,7 @@ KINDS = ('labels', 'color', 'overlay', 'panel', 'logits', 'json')
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file the checkpoint was trained with')
-    parser.add_argument('checkpoint', help='checkpoint file (.pth)')
+    parser.add_argument('checkpoint', help='checkpoint (.pth), or exported (.onnx, .xml, .pt2)')
     parser.add_argument(
         'inputs',
         nargs='+',

@@ -7,7 +7,7 @@ from mmattn.cli.arguments import add_run_arguments
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file the checkpoint was trained with')
-    parser.add_argument('checkpoint', help='checkpoint file (.pth)')
+    parser.add_argument('checkpoint', help='checkpoint (.pth), or exported (.onnx, .xml, .pt2)')
     add_run_arguments(parser)
     parser.add_argument(
         '--out', metavar='DIR', help='write predictions (index PNGs) and metrics.json'
