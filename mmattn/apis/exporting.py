@@ -118,7 +118,7 @@ def export(
     target.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=target.parent, prefix='.') as folder:
         file = Path(folder, target.name)
-        with _quiet():
+        with quiet():
             program = _program(network, image, dynamic)
             meta['smallest'] = smallest_size(program) if dynamic else None
             FORMATS[format].write(program, file, json.dumps(meta))
@@ -214,7 +214,7 @@ def _program(network: Network, image: Tensor, dynamic: bool) -> torch.export.Exp
             raise
         raise UserError(
             f'this model cannot be exported for all sizes ({first_line(error)}): leave --dynamic '
-            'out, and give the size with --shape; docs/export.md tells which mechanisms can'
+            'out, and give the size with --shape; docs/export_sizes.md tells which mechanisms can'
         ) from error
 
 
@@ -294,7 +294,7 @@ def _write_pt2(program: torch.export.ExportedProgram, file: Path, meta: str) -> 
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Without what torch's exporter tells its developers."""
     logger = logging.getLogger('torch.onnx')
     level = logger.level

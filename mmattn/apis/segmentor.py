@@ -60,7 +60,8 @@ class Segmentor:
     Args:
         config: config file.
         checkpoint: weights of that config's model, or what `mmattn export` made of it.
-        device: where it shall run; default: a GPU where there is one, else the CPU.
+        device: where it shall run; default: a GPU where there is one, else the CPU; of exported
+            files the CPU.
         optimize: `'auto'` predicts with a faster copy of the model (`mmattn.engine.optimized`), if
             its labels on the first images are those of the model, 99 % of them; they are predicted
             twice. True does without that check, False predicts with the model as it is.
@@ -88,7 +89,8 @@ class Segmentor:
         if optimize not in ('auto', True, False):
             raise UserError(f"optimize is {optimize!r}: it must be 'auto', True or False")
         self.batch_size = batch_size
-        device = get_device() if device is None else device
+        if device is None:
+            device = 'cpu' if is_exported(checkpoint) else get_device()
         self.model = load_model(config, checkpoint, device=device, cfg_options=cfg_options)
         cfg, meta = self.model.cfg, self.model.dataset_meta
         self.classes: tuple[str, ...] = meta['classes']

@@ -61,7 +61,7 @@ def agree(trained_model, file, image) -> None:
 
 
 def formats(quick: str):
-    """All of them, the others than this one only where time does not matter."""
+    """All of them; those but this one only where time does not matter."""
     marks = {name: () if name == quick else pytest.mark.slow for name in FORMATS}
     return pytest.mark.parametrize(
         'format', [pytest.param(name, marks=mark) for name, mark in marks.items()]
@@ -73,7 +73,7 @@ def test_a_file_predicts_as_the_model_does(format, exported, trained_model, imag
     agree(trained_model, exported(format, free=False), image)
 
 
-@formats(quick='onnx')
+@formats(quick='none')
 @pytest.mark.parametrize('size', [(96, 192), (75, 180), (192, 81)])
 def test_a_dynamic_file_takes_all_sizes(format, size, exported, trained_model, image):
     agree(trained_model, exported(format, free=True), cv2.resize(image, size[::-1]))
@@ -84,6 +84,7 @@ def test_every_format_has_its_choice_and_its_runtime():
     assert [kind.suffix for kind in FORMATS.values()] == list(RUNTIMES)
 
 
+@pytest.mark.slow
 def test_the_file_alone_says_what_it_is(exported, image):
     file = exported('onnx', free=True)
     import onnxruntime
@@ -96,6 +97,7 @@ def test_the_file_alone_says_what_it_is(exported, image):
     assert logits.shape == (1, 8, 96, 192)
 
 
+@pytest.mark.slow
 def test_onnx_holds_standard_operators_of_its_opset_alone(exported):
     file = exported('onnx', free=True)
     import onnx
@@ -156,9 +158,8 @@ def test_a_shape_that_the_model_cannot_take_is_told():
 )  # fmt: skip
 def test_what_cannot_be_exported_is_refused_in_one_line(options, words, trained_model, tmp_path):
     (tmp_path / 'model.pt2').touch()
-    out = options.get(
-        'out', str(tmp_path / f'new{".pt2" if options.get("format") == "pt2" else ".onnx"}')
-    )
+    new = tmp_path / ('new.pt2' if options.get('format') == 'pt2' else 'new.onnx')
+    out = options.get('out', str(new))
     options = {**options, 'out': out.format(model=tmp_path / 'model.pt2')}
     with pytest.raises(UserError, match=words):
         export(*trained_model, **options)
@@ -182,6 +183,7 @@ def test_what_does_not_fit_a_file_is_refused_in_one_line(exported, trained_model
         Segmentor(config, 'model.onnx')
 
 
+@pytest.mark.slow
 def test_predict_and_views_of_an_image_run_on_a_file(exported, trained_model, image, tmp_path):
     cv2.imwrite(str(tmp_path / 'image.png'), image)
     file = exported('onnx', free=True)
