@@ -6,6 +6,7 @@ import torch
 from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
+from mmattn.attention import InterlacedSparse
 from mmattn.ops.criss_cross import composed_criss_cross_attention
 
 _LARGEST = 2**15  # pixels that nobody goes beyond, in height or width
@@ -53,6 +54,9 @@ def standard_program(
     Raises:
         ValueError: They may not, since the network takes other steps for other sizes.
     """
+    if dynamic and any(isinstance(module, InterlacedSparse) for module in network.modules()):
+        # Its padding is a remainder, which the translation to ONNX gets wrong for other sizes.
+        raise ValueError('InterlacedSparse pads each size otherwise')
     height = 1 if network.preprocessing else 2
     sizes = ({height: torch.export.Dim.DYNAMIC, height + 1: torch.export.Dim.DYNAMIC},)
     with torch.no_grad():
