@@ -157,6 +157,8 @@ setup(
         'studies': ['scipy'],
         'slurm': ['submitit'],
         'demo': ['gradio>=6.31,<7'],
+        'export': ['onnx', 'onnxruntime', 'onnxscript'],
+        'openvino': ['onnx', 'onnxscript', 'openvino'],
         'test': [
             *('pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'submitit'),
             *('onnx', 'onnxruntime', 'onnxscript'),

@@ -9,6 +9,7 @@ from mmattn.apis.attending import draw_attention  # noqa: E402
 from mmattn.apis.browsing import browse  # noqa: E402
 from mmattn.apis.checking import check  # noqa: E402
 from mmattn.apis.converting import convert  # noqa: E402
+from mmattn.apis.exporting import Export, export  # noqa: E402
 from mmattn.apis.models import load_model  # noqa: E402
 from mmattn.apis.predicting import PredictResult, predict  # noqa: E402
 from mmattn.apis.prediction import Prediction  # noqa: E402
@@ -20,6 +21,7 @@ from mmattn.studies.report import report  # noqa: E402
 
 __all__ = [
     'Ablation',
+    'Export',
     'PredictResult',
     'Prediction',
     'Segmentor',
@@ -30,6 +32,7 @@ __all__ = [
     'check',
     'convert',
     'draw_attention',
+    'export',
     'load_model',
     'predict',
     'report',

@@ -12,7 +12,9 @@ from mmseg.registry import DATASETS, MODELS
 from torch import nn
 
 from mmattn.apis.blame import blame_options
+from mmattn.engine.exported import use_exported
 from mmattn.engine.runner import separate_run
+from mmattn.engine.runtimes import is_exported
 from mmattn.errors import UserError, explain_settings
 from mmattn.preflight.checkpoint import check_checkpoint
 from mmattn.preflight.config import load_config, num_classes, require_keys
@@ -36,8 +38,8 @@ def load_model(
 
     Args:
         config: config file.
-        checkpoint: weights of that config's model: a file, or the name of a model that
-            MMSegmentation publishes, which is downloaded.
+        checkpoint: weights of that config's model: a file, what `mmattn export` made of it, or the
+            name of a model that MMSegmentation publishes, which is downloaded.
         device: where the model shall be, such as `cpu` or `cuda:1`.
         cfg_options: overrides, dotted key to value.
 
@@ -53,6 +55,8 @@ def load_model(
     with separate_run(), blame_options(config, cfg_options):
         cfg = load_config(config, cfg_options)
         require_keys(cfg, config, 'model')
+        if is_exported(checkpoint):
+            return _load_exported(cfg, checkpoint, device)
         drop_pretrained(cfg)
         shapes = look_at_model(cfg).shapes
         try:
@@ -66,6 +70,14 @@ def load_model(
     model.cfg = cfg
     model.dataset_meta = dataset_meta(cfg, loaded.get('meta'))
     return model.to(device).eval()
+
+
+def _load_exported(cfg: Config, file: str | Path, device: torch.device) -> nn.Module:
+    use_exported(cfg, file, str(device))
+    model = MODELS.build(cfg.model)
+    model.cfg = cfg
+    model.dataset_meta = {**model.meta, 'classes': tuple(model.meta['classes'])}
+    return model.eval()
 
 
 def dataset_meta(cfg: Config, checkpoint_meta: Any = None) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from mmattn.apis.prediction import Prediction
 from mmattn.apis.unlabelled import without_labels
 from mmattn.engine.inference import keep_logits
 from mmattn.engine.optimized import CheckedModel, optimized
+from mmattn.engine.runtimes import is_exported
 from mmattn.errors import UserError, explain_settings, is_of_libraries
 from mmattn.preflight.data_sets import inner_configs
 
@@ -60,9 +61,10 @@ class Segmentor:
 
     Args:
         config: config file.
-        checkpoint: weights of that config's model: a file, or the name of a model that
-            MMSegmentation publishes, which is downloaded.
-        device: where it shall run; default: a GPU where there is one, else the CPU.
+        checkpoint: weights of that config's model: a file, what `mmattn export` made of it, or the
+            name of a model that MMSegmentation publishes, which is downloaded.
+        device: where it shall run; default: a GPU where there is one, else the CPU; of exported
+            files the CPU.
         optimize: `'auto'` predicts with a faster copy of the model (`mmattn.engine.optimized`), if
             its labels on the first images are those of the model, 99 % of them; they are predicted
             twice. True does without that check, False predicts with the model as it is.
@@ -90,7 +92,8 @@ class Segmentor:
         if optimize not in ('auto', True, False):
             raise UserError(f"optimize is {optimize!r}: it must be 'auto', True or False")
         self.batch_size = batch_size
-        device = get_device() if device is None else device
+        if device is None:
+            device = 'cpu' if is_exported(checkpoint) else get_device()
         self.model = load_model(config, checkpoint, device=device, cfg_options=cfg_options)
         cfg, meta = self.model.cfg, self.model.dataset_meta
         self.classes: tuple[str, ...] = meta['classes']
@@ -102,8 +105,8 @@ class Segmentor:
         if tta:
             require_tta(cfg)
             self._tester = MODELS.build(dict(cfg.tta_model, module=self.model)).eval()
-        self._fast = None
-        if optimize:
+        self._fast = self._tester if is_exported(checkpoint) else None
+        if optimize and self._fast is None:
             plain, self._fast = self._tester, optimized(self._tester, keep_logits=tta)
             self._tester = CheckedModel(plain, self._fast) if optimize == 'auto' else self._fast
         steps = without_labels(cfg.tta_pipeline if tta else _test_pipeline(cfg))

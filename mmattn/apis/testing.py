@@ -10,11 +10,14 @@ from mmattn.apis.labels import watch_testing
 from mmattn.apis.unlabelled import drop_labels
 from mmattn.engine import OptimizeHook, PredictionPanelHook, SavePredictionsHook
 from mmattn.engine.cpu import mixed_precision_pays
+from mmattn.engine.exported import use_exported
 from mmattn.engine.runner import Runner, separate_run
+from mmattn.engine.runtimes import is_exported
 from mmattn.errors import UserError, explain_settings, explain_workers
 from mmattn.evaluation.class_values import keep_class_values, percent_of_classes
 from mmattn.files import write_atomically
 from mmattn.preflight.config import load_config, require_keys
+from mmattn.preflight.pretrained import drop_pretrained
 from mmattn.preflight.run import look_at
 
 
@@ -37,8 +40,8 @@ def test(
 
     Args:
         config: config file.
-        checkpoint: weights of that config's model: a file, or the name of a model that
-            MMSegmentation publishes, which is downloaded.
+        checkpoint: weights of that config's model: a file, what `mmattn export` made of it, or the
+            name of a model that MMSegmentation publishes, which is downloaded.
         work_dir: folder of the log; default `work_dirs/<config name>/test`.
         out: folder for predictions, an index PNG per image, and metrics.json (with the IoU of
             each class).
@@ -65,7 +68,14 @@ def test(
         options.set_launcher(cfg, launcher)
         options.set_work_dir(cfg, work_dir or Path('work_dirs', Path(config).stem, 'test'))
         options.set_verbose(cfg, verbose)
-        cfg.load_from, cfg.resume = str(checkpoint), False
+        exported = is_exported(checkpoint)
+        if exported and (amp or optimize):
+            raise UserError(
+                f'{checkpoint} is exported, and runs as it is: leave --amp and --optimize out'
+            )
+        if exported:
+            drop_pretrained(cfg)
+        cfg.load_from, cfg.resume = None if exported else str(checkpoint), False
         if amp and (not options.on_cpu() or mixed_precision_pays()):
             cfg.test_cfg.fp16 = True  # mmengine's name for autocast; on the CPU it is bfloat16
         if drop_labels(cfg) and not (out or show_dir or cfg.test_evaluator):
@@ -80,9 +90,12 @@ def test(
 
         summary = ''
         if options.is_first_process(launcher):
-            summary = look_at(cfg, ['test_dataloader'], data=check_data, checkpoint=checkpoint)
+            weights = None if exported else checkpoint
+            summary = look_at(cfg, ['test_dataloader'], data=check_data, checkpoint=weights)
 
         model = cfg.model
+        if exported:
+            use_exported(cfg, checkpoint)
         if tta:  # after the look at the model, which this wraps
             options.use_tta(cfg)
         with explain_settings():

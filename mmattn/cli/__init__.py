@@ -15,9 +15,10 @@ from mmattn.errors import DivergedError, UserError
 from mmattn.files import is_disk_full
 
 EXIT_CODES = (
-    'exit codes: 0 done; 1 an error in code, or of the machine, or images that cannot be read; 2 a '
-    'mistake in the arguments, the config or the data; 3 training diverged (NaN); 75 ended by '
-    'SIGTERM or SIGHUP, with a checkpoint: start again with --resume; 130 ended by Ctrl+C, likewise'
+    'exit codes: 0 done; 1 an error in code, or of the machine, or images that cannot be read, or '
+    'an export that predicts otherwise; 2 a mistake in the arguments, the config or the data; 3 '
+    'training diverged (NaN); 75 ended by SIGTERM or SIGHUP, with a checkpoint: start again with '
+    '--resume; 130 ended by Ctrl+C, likewise'
 )
 # Each is a module of this package.
 COMMANDS = (
@@ -35,6 +36,7 @@ COMMANDS = (
     'cost',
     'probe',
     'convert',
+    'export',
     'zoo',
 )
 

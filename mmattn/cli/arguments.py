@@ -115,6 +115,13 @@ class _SetLocalRank(argparse.Action):
         os.environ.setdefault('LOCAL_RANK', str(values))
 
 
+def parse_shape(text: str) -> tuple[int, ...]:
+    """The sizes of an argument such as 512x1024."""
+    if not re.fullmatch(r'[1-9]\d*(x[1-9]\d*){1,2}', text):
+        raise argparse.ArgumentTypeError(f'{text!r} is no shape such as 256x64x64 or 512x1024')
+    return tuple(map(int, text.split('x')))
+
+
 def parse_call(text: str) -> tuple[str, dict[str, Any]]:
     """A mechanism and its options, as in a call: ``CrissCross(recurrence=2)``.
 

@@ -1,10 +1,9 @@
 """Tell what mechanisms and models cost: parameters, multiply-adds, memory, time."""
 
 import argparse
-import re
 from typing import TYPE_CHECKING
 
-from mmattn.cli.arguments import add_import_argument
+from mmattn.cli.arguments import add_import_argument, parse_shape
 from mmattn.errors import UserError
 
 if TYPE_CHECKING:
@@ -24,17 +23,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--shape',
-        type=_shape,
+        type=parse_shape,
         help='of the map of a mechanism, as in 256x64x64 (channels, height, width), or of the '
         'image of a config, as in 512x1024; default 256x64x64, or what the config crops',
     )
     add_import_argument(parser)
-
-
-def _shape(text: str) -> tuple[int, ...]:
-    if not re.fullmatch(r'[1-9]\d*(x[1-9]\d*){1,2}', text):
-        raise argparse.ArgumentTypeError(f'{text!r} is no shape such as 256x64x64 or 512x1024')
-    return tuple(map(int, text.split('x')))
 
 
 def run(args: argparse.Namespace) -> None:

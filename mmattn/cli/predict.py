@@ -11,7 +11,9 @@ KINDS = ('labels', 'color', 'overlay', 'panel', 'logits', 'json')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file the checkpoint was trained with')
     parser.add_argument(
-        'checkpoint', help='checkpoint file (.pth), or the name of a model of MMSegmentation'
+        'checkpoint',
+        help='checkpoint (.pth), exported file (.onnx, .xml, .pt2), or the name of a model of '
+        'MMSegmentation',
     )
     parser.add_argument(
         'inputs',

@@ -8,7 +8,9 @@ from mmattn.cli.arguments import add_run_arguments
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('config', help='config file the checkpoint was trained with')
     parser.add_argument(
-        'checkpoint', help='checkpoint file (.pth), or the name of a model of MMSegmentation'
+        'checkpoint',
+        help='checkpoint (.pth), exported file (.onnx, .xml, .pt2), or the name of a model of '
+        'MMSegmentation',
     )
     add_run_arguments(parser)
     parser.add_argument(

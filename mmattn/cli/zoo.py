@@ -1,4 +1,4 @@
-"""Write docs/zoo.md, the table of all mechanisms, and docs/checkpoints.md."""
+"""Write docs/zoo.md, the table of all mechanisms, docs/checkpoints.md and docs/export_sizes.md."""
 
 import argparse
 from pathlib import Path
@@ -10,10 +10,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--measure', action='store_true', help='time the mechanisms first, two minutes of this CPU'
     )
+    parser.add_argument(
+        '--export',
+        action='store_true',
+        help='export all mechanisms first and see which take all sizes, some minutes',
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     from mmattn.cli.checkpoints_page import render_checkpoints
+    from mmattn.cli.export_page import measure_sizes, render_sizes
     from mmattn.cli.zoo_page import measure_latency, render_zoo
 
     root = Path(__file__).resolve().parents[2]
@@ -21,7 +27,14 @@ def run(args: argparse.Namespace) -> None:
         raise UserError(f'{root} is no checkout of mmattn: it has no folder docs to write to')
     if args.measure:
         measure_latency(root)
-    for name, render in (('zoo.md', render_zoo), ('checkpoints.md', render_checkpoints)):
+    if args.export:
+        measure_sizes(root)
+    pages = {
+        'zoo.md': render_zoo,
+        'checkpoints.md': render_checkpoints,
+        'export_sizes.md': render_sizes,
+    }
+    for name, render in pages.items():
         target = root / 'docs' / name
         target.write_text(render(root))
         print(target)

@@ -5,6 +5,7 @@ from mmattn.compat import import_mmseg
 import_mmseg()
 
 from mmattn.engine.cpu import AutocastOptimWrapper, CPUDistributedDataParallel  # noqa: E402
+from mmattn.engine.exported import ExportedSegmentor  # noqa: E402
 from mmattn.engine.hooks import (  # noqa: E402
     AttentionHook,
     ChannelsLastHook,
@@ -26,6 +27,7 @@ __all__ = [
     'CPUDistributedDataParallel',
     'ChannelsLastHook',
     'CurveHook',
+    'ExportedSegmentor',
     'NonFiniteHook',
     'OptimizeHook',
     'PredictionPanelHook',

@@ -1,20 +1,14 @@
 """docs/predict.md: its commands and its Python, as printed."""
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import torch
-from mmseg.registry import MODELS
 
 from mmattn.apis.outputs import KINDS
 from mmattn.cli.predict import KINDS as CHOICES
-from mmattn.datasets import generate_toy_scenes
-from mmattn.preflight.config import load_config
-from mmattn.preflight.pretrained import drop_pretrained
+from tests.guides import run, write_demo
 
 REPO = Path(__file__).resolve().parents[2]
 GUIDE = (REPO / 'docs/predict.md').read_text()
@@ -33,28 +27,9 @@ def test_configs_of_the_guide_exist():
 
 @pytest.fixture(scope='module')
 def folder(tmp_path_factory):
-    """As after `make demo`, but for a training; and `mmattn` as a command."""
     folder = tmp_path_factory.mktemp('guide')
-    cfg = load_config(*re.findall(r'configs/\S+toy\S+\.py', GUIDE)[:1])
-    drop_pretrained(cfg)
-    (folder / 'work_dirs/demo').mkdir(parents=True)
-    weights = MODELS.build(cfg.model).state_dict()
-    torch.save({'state_dict': weights}, folder / 'work_dirs/demo/iter_300.pth')
-    generate_toy_scenes(folder / 'data/toy')
-    script = folder / 'bin/mmattn'
-    script.parent.mkdir()
-    script.write_text(f'#!{sys.executable}\nfrom mmattn.cli import main\nmain()\n')
-    script.chmod(0o755)
+    write_demo(folder, *re.findall(r'configs/\S+toy\S+\.py', GUIDE)[:1])
     return folder
-
-
-def run(folder, call):
-    path = f'{folder}/bin:{os.environ["PATH"]}'
-    env = {**os.environ, 'PATH': path, 'PYTHONPATH': str(REPO)}
-    result = subprocess.run(
-        call, capture_output=True, text=True, cwd=folder, timeout=600, env=env, check=False
-    )
-    assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
 
 
 @pytest.mark.e2e

@@ -1,0 +1,329 @@
+"""The network of a trained model as one file for other runtimes."""
+
+import json
+import logging
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+from urllib.parse import urlparse
+
+import torch
+from mmengine.config import Config
+from mmseg.models import SegDataPreProcessor
+from mmseg.models.segmentors import EncoderDecoder
+from torch import Tensor, nn
+
+import mmattn
+from mmattn.apis.models import load_model, test_pipeline
+from mmattn.apis.segmentor import Segmentor
+from mmattn.engine.exported import normalisation
+from mmattn.engine.network import Network, smallest_size, standard_program
+from mmattn.engine.runtimes import META, is_exported, require
+from mmattn.errors import UserError, first_line, is_of_libraries
+from mmattn.files import check_writable
+
+LOGITS = 1e-4  # of the largest logit
+LABELS = {'float32': 0.999, 'float16': 0.99, 'bfloat16': 0.99}
+OPSET = 18  # of ONNX: the one that torch's translations are written in, of 2022
+
+
+class MismatchError(RuntimeError):
+    """An exported file does not predict what the model does."""
+
+
+@dataclass(frozen=True)
+class Export:
+    """What an export did; printed, a few lines for people.
+
+    Attributes:
+        out: The file that was written; OpenVINO's weights lie beside it, as `.bin`.
+        meta: What it says of itself.
+        checks: For each image of ``verify`` a line.
+    """
+
+    out: Path
+    meta: dict[str, Any]
+    checks: tuple[str, ...]
+
+    def __str__(self) -> str:
+        size = 'x'.join(map(str, self.meta['size'] or ('H', 'W')))
+        image = f'1x3x{size}, normalised, float32'
+        if self.meta['preprocessing'] == 'inside':
+            image = f'1x{size}x3, blue green red as OpenCV reads, uint8'
+        files = [self.out, self.out.with_suffix('.bin')][: 1 + (self.out.suffix == '.xml')]
+        megabytes = sum(file.stat().st_size for file in files) / 1e6
+        return '\n'.join(
+            [
+                *self.checks,
+                f'input: image, {image}',
+                f'output: logits, 1x{self.meta["out_channels"]}x{size}, float32',
+                f'written: {" and ".join(map(str, files))} ({megabytes:.1f} MB, weights in '
+                f'{self.meta["precision"]}); mmattn test CONFIG {self.out}',
+            ]
+        )
+
+
+def export(
+    config: str | Path,
+    checkpoint: str | Path,
+    *,
+    format: str = 'onnx',
+    out: str | Path | None = None,
+    shape: tuple[int, int] | None = None,
+    dynamic: bool = False,
+    precision: str = 'float32',
+    with_preprocessing: bool = False,
+    verify: Sequence[str | Path] = (),
+    overwrite: bool = False,
+    cfg_options: dict[str, Any] | None = None,
+) -> Export:
+    """Write the network of a model as one file, with its classes, for one image at a time.
+
+    Args:
+        config: config file.
+        checkpoint: weights of that config's model.
+        format: A key of `FORMATS`: onnx, openvino or pt2 (torch.export).
+        out: file to write; default: beside the checkpoint, under its name.
+        shape: height and width of the images; default: the windows of a config that tests in
+            windows, else what its test pipeline resizes to, else what it crops in training.
+        dynamic: Take images of all heights and widths; ``shape`` is the one that is traced.
+        precision: of the weights and the arithmetic: float32, float16, or bfloat16 (pt2 alone).
+        with_preprocessing: Take images as OpenCV reads them, and normalise them in the file.
+        verify: images whose predictions must be those of the model: logits to 1e-4 of the largest
+            and 99.9 % of the labels, or in half precision 99 % of the labels.
+        overwrite: Replace ``out`` if it exists.
+        cfg_options: overrides, dotted key to value.
+
+    Raises:
+        UserError: Whatever can be known to be wrong with these.
+        MismatchError: An image of ``verify`` is predicted otherwise; nothing is written then.
+    """
+    target = _target(checkpoint, format, out, overwrite)
+    _check_precision(format, precision)
+    for package, extra in FORMATS[format].packages.items():
+        require(package, extra)
+    model = load_model(config, checkpoint, cfg_options=cfg_options)
+    _check_model(model, with_preprocessing)
+    size = tuple(shape or _usual_size(model.cfg))
+    model.auxiliary_head = None
+    dtype = getattr(torch, precision)
+    network = Network(model.to(dtype), with_preprocessing, dtype).eval()
+    image = _example(model, size, with_preprocessing)
+    meta = _describe(model, Path(config).name, precision, with_preprocessing)
+    meta['size'] = None if dynamic else list(size)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=target.parent, prefix='.') as folder:
+        file = Path(folder, target.name)
+        with quiet():
+            program = _program(network, image, dynamic)
+            meta['smallest'] = smallest_size(program) if dynamic else None
+            FORMATS[format].write(program, file, json.dumps(meta))
+        checks = _verified(config, checkpoint, file, verify, precision, cfg_options)
+        for written in (*file.parent.glob('*.bin'), file):  # what names the other comes last
+            written.replace(target.with_name(written.name))
+    return Export(target, meta, checks)
+
+
+def _target(checkpoint: str | Path, format: str, out: str | Path | None, overwrite: bool) -> Path:
+    if format not in FORMATS:
+        raise UserError(f'unknown format {format!r}; known are {", ".join(FORMATS)}')
+    suffix = FORMATS[format].suffix
+    if is_exported(checkpoint):
+        raise UserError(f'{checkpoint} is exported already: give the checkpoint it was made of')
+    if out is None:
+        local = Path(checkpoint).is_file()
+        source = Path(checkpoint) if local else Path(Path(urlparse(str(checkpoint)).path).name)
+        out = source.with_suffix(suffix)
+    target = Path(out)
+    if target.suffix != suffix:
+        raise UserError(f'--out {target}: files of --format {format} end in {suffix}')
+    check_writable(target.parent, 'the folder of the exported file', 'name another with --out')
+    if target.exists() and not overwrite:
+        raise UserError(f'{target} exists: name another file with --out, or give --overwrite')
+    return target
+
+
+def _check_precision(format: str, precision: str) -> None:
+    if precision not in LABELS:
+        raise UserError(f'precision is {precision!r}: choose of {", ".join(LABELS)}')
+    if precision == 'bfloat16' and format != 'pt2':
+        raise UserError(
+            '--bf16 is for --format pt2: ONNX Runtime has no such arithmetic on the CPU, and '
+            'OpenVINO takes --fp16'
+        )
+
+
+def _check_model(model: nn.Module, with_preprocessing: bool) -> None:
+    if not isinstance(model, EncoderDecoder):
+        raise UserError(
+            f'{type(model).__name__} cannot be exported: expected an EncoderDecoder, or a model '
+            'that inherits from it'
+        )
+    if not with_preprocessing:
+        return
+    prepares = model.data_preprocessor
+    if type(prepares) is not SegDataPreProcessor or prepares.test_cfg:
+        raise UserError(
+            '--with-preprocessing takes a SegDataPreProcessor without test_cfg, since a file '
+            'normalises images and does not pad them; leave it out'
+        )
+
+
+def _usual_size(cfg: Config) -> tuple[int, int]:
+    """Height and width of the images that the config tests on, or of its crops."""
+    test_cfg = cfg.model.get('test_cfg') or {}
+    if test_cfg.get('mode') == 'slide':
+        return test_cfg['crop_size']
+    for step in test_pipeline(cfg):
+        scale = step.get('scale')
+        if step.get('type') == 'Resize' and isinstance(scale, tuple | list):
+            return scale[::-1]
+    size = (cfg.model.get('data_preprocessor') or {}).get('size') or cfg.get('crop_size')
+    if size is None:
+        raise UserError('the config does not say how large images are: give --shape HxW')
+    return size
+
+
+def _example(model: EncoderDecoder, size: tuple[int, int], with_preprocessing: bool) -> Tensor:
+    if with_preprocessing:
+        return torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8)
+    channels = next(model.backbone.parameters()).shape[1]
+    return torch.randn(1, channels, *size)
+
+
+def _program(network: Network, image: Tensor, dynamic: bool) -> torch.export.ExportedProgram:
+    size = 'x'.join(map(str, image.shape[1:3] if network.preprocessing else image.shape[2:]))
+    try:
+        with torch.no_grad():
+            network(image)
+    except Exception as error:
+        if not is_of_libraries(error, skip=1):
+            raise
+        raise UserError(
+            f'the model cannot take images of {size} (height x width): {first_line(error)}; give '
+            'another --shape'
+        ) from error
+    try:
+        return standard_program(network, image, dynamic)
+    except (ValueError, RuntimeError) as error:
+        if not dynamic:
+            raise
+        raise UserError(
+            f'this model cannot be exported for all sizes ({first_line(error)}): leave --dynamic '
+            'out, and give the size with --shape; docs/export_sizes.md tells which mechanisms can'
+        ) from error
+
+
+def _describe(model: EncoderDecoder, config: str, precision: str, inside: bool) -> dict[str, Any]:
+    """What a file says of its model: names of classes, and what is done around the network."""
+    head = model.decode_head
+    head = head[-1] if isinstance(head, nn.ModuleList) else head
+    return {
+        **model.dataset_meta,
+        'config': config,
+        'made_by': f'mmattn {mmattn.__version__}',
+        'precision': precision,
+        'preprocessing': 'inside' if inside else 'before',
+        'normalisation': normalisation(model.cfg),
+        'align_corners': model.align_corners,
+        'out_channels': model.out_channels,
+        'threshold': getattr(head, 'threshold', None),
+    }
+
+
+def _verified(
+    config: str | Path,
+    checkpoint: str | Path,
+    file: Path,
+    images: Sequence[str | Path],
+    precision: str,
+    cfg_options: dict[str, Any] | None,
+) -> tuple[str, ...]:
+    """Hold the predictions of a file against those of the model; a line for each image."""
+    if not images:
+        return ()
+    plain = dict(device='cpu', optimize=False, cfg_options=cfg_options)
+    ours, theirs = Segmentor(config, checkpoint, **plain), Segmentor(config, file, **plain)
+    lines = []
+    for image in images:
+        expected, found = (model(image, logits=True) for model in (ours, theirs))
+        equal = float((expected.labels == found.labels).mean())
+        error = (expected.logits - found.logits).abs().max() / expected.logits.abs().max()
+        line = f'{image}: {equal:.2%} of the labels equal, logits differ by {error:.1e}'
+        if equal < LABELS[precision] or (precision == 'float32' and not error <= LOGITS):
+            raise MismatchError(
+                f'{line} of the largest; {LABELS[precision]:.1%} and '
+                f'{f"{LOGITS:.0e}" if precision == "float32" else "any"} were asked for. Nothing '
+                'was written'
+            )
+        lines.append(f'verified: {line} of the largest')
+    return tuple(lines)
+
+
+def _write_onnx(program: torch.export.ExportedProgram, file: Path, meta: str) -> None:
+    converted = torch.onnx.export(
+        program,
+        input_names=['image'],
+        output_names=['logits'],
+        opset_version=OPSET,
+        dynamo=True,
+        verbose=False,
+    )
+    converted.model.metadata_props[META] = meta
+    converted.save(file, external_data=False)
+
+
+def _write_openvino(program: torch.export.ExportedProgram, file: Path, meta: str) -> None:
+    import openvino
+
+    onnx = file.with_suffix('.onnx')
+    _write_onnx(program, onnx, meta)
+    model = openvino.convert_model(onnx)
+    model.set_rt_info(meta, META)
+    # The weights as they are: those of --fp16 are in half precision already.
+    openvino.save_model(model, file, compress_to_fp16=False)
+    onnx.unlink()
+
+
+def _write_pt2(program: torch.export.ExportedProgram, file: Path, meta: str) -> None:
+    torch.export.save(program, file, extra_files={META: meta})
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Without what torch's exporter tells its developers."""
+    logger = logging.getLogger('torch.onnx')
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+class Format(NamedTuple):
+    """A kind of file.
+
+    Attributes:
+        suffix: Of its name.
+        packages: What writing it and running it need, and the extra that brings each.
+        write: Writes a program, and what is known of it, to a file.
+    """
+
+    suffix: str
+    packages: dict[str, str]
+    write: Callable[[torch.export.ExportedProgram, Path, str], None]
+
+
+_ONNX = {'onnx': 'export', 'onnxscript': 'export'}
+FORMATS = {
+    'onnx': Format('.onnx', {**_ONNX, 'onnxruntime': 'export'}, _write_onnx),
+    'openvino': Format('.xml', {**_ONNX, 'openvino': 'openvino'}, _write_openvino),
+    'pt2': Format('.pt2', {}, _write_pt2),
+}
