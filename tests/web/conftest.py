@@ -55,7 +55,7 @@ def serving(*args: object, cwd: Path = REPO) -> Iterator[tuple[str, subprocess.P
     try:
         for line in process.stdout:
             lines.append(line)
-            if found := re.match(r'The page is at (\S+)', line):
+            if found := re.search(r'The page is at (\S+)', line):
                 break
         else:
             raise AssertionError(''.join(lines))
