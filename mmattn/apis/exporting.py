@@ -18,13 +18,13 @@ from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
 import mmattn
-from mmattn.apis.models import load_model, test_pipeline
+from mmattn.apis.models import image_pipeline, load_model
 from mmattn.apis.segmentor import Segmentor
-from mmattn.engine.exported import normalisation
 from mmattn.engine.network import Network, smallest_size, standard_program
 from mmattn.engine.runtimes import META, is_exported, require
 from mmattn.errors import UserError, first_line, is_of_libraries
 from mmattn.files import check_writable
+from mmattn.preflight.exported import normalisation
 
 LOGITS = 1e-4  # of the largest logit
 LABELS = {'float32': 0.999, 'float16': 0.99, 'bfloat16': 0.99}
@@ -178,7 +178,7 @@ def _usual_size(cfg: Config) -> tuple[int, int]:
     test_cfg = cfg.model.get('test_cfg') or {}
     if test_cfg.get('mode') == 'slide':
         return test_cfg['crop_size']
-    for step in test_pipeline(cfg):
+    for step in image_pipeline(cfg):
         scale = step.get('scale')
         if step.get('type') == 'Resize' and isinstance(scale, tuple | list):
             return scale[::-1]

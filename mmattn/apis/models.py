@@ -12,13 +12,13 @@ from mmseg.registry import DATASETS, MODELS
 from torch import nn
 
 from mmattn.apis.blame import blame_options
-from mmattn.engine.exported import use_exported
 from mmattn.engine.runner import separate_run
 from mmattn.engine.runtimes import is_exported
 from mmattn.errors import UserError, explain_settings
 from mmattn.preflight.checkpoint import check_checkpoint
 from mmattn.preflight.config import load_config, num_classes, require_keys
 from mmattn.preflight.data_sets import dataset_type, inner_configs
+from mmattn.preflight.exported import use_exported
 from mmattn.preflight.model import look_at_model
 from mmattn.preflight.pretrained import drop_pretrained
 from mmattn.visualization.panels import class_colours
@@ -111,6 +111,23 @@ def saved_classes(checkpoint_meta: Any) -> dict[str, Any]:
     older = {'classes': meta.get('CLASSES'), 'palette': meta.get('PALETTE')}
     known = meta.get('dataset_meta') or older
     return known if isinstance(known, dict) and known.get('classes') else {}
+
+
+def image_pipeline(cfg: Config) -> list[dict]:
+    """The steps that test images go through: those of the test data, or the config's variable.
+
+    Raises:
+        UserError: The config has neither.
+    """
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
+    _, first = next(inner_configs(dataset, 'test_dataloader.dataset'))
+    pipeline = first.get('pipeline') or cfg.get('test_pipeline')
+    if not pipeline:
+        raise UserError(
+            'the config does not say how images are prepared: it has neither '
+            'test_dataloader.dataset.pipeline nor test_pipeline'
+        )
+    return pipeline
 
 
 def _dataset_of(cfg: Config) -> dict[str, Any]:

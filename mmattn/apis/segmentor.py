@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from mmcv.transforms import BaseTransform
-from mmengine.config import Config
 from mmengine.dataset import Compose, pseudo_collate
 from mmengine.device import get_device
 from mmengine.structures import BaseDataElement
@@ -18,7 +17,7 @@ from mmseg.registry import MODELS, TRANSFORMS
 from torch import Tensor
 
 from mmattn.apis.images import as_array, as_rgb
-from mmattn.apis.models import load_model
+from mmattn.apis.models import image_pipeline, load_model
 from mmattn.apis.options import require_tta
 from mmattn.apis.prediction import Prediction
 from mmattn.apis.unlabelled import without_labels
@@ -26,7 +25,6 @@ from mmattn.engine.inference import keep_logits
 from mmattn.engine.optimized import CheckedModel, optimized
 from mmattn.engine.runtimes import is_exported
 from mmattn.errors import UserError, explain_settings, is_of_libraries
-from mmattn.preflight.data_sets import inner_configs
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +107,7 @@ class Segmentor:
         if optimize and self._fast is None:
             plain, self._fast = self._tester, optimized(self._tester, keep_logits=tta)
             self._tester = CheckedModel(plain, self._fast) if optimize == 'auto' else self._fast
-        steps = without_labels(cfg.tta_pipeline if tta else _test_pipeline(cfg))
+        steps = without_labels(cfg.tta_pipeline if tta else image_pipeline(cfg))
         with explain_settings():
             self._read: BaseTransform = TRANSFORMS.build(steps[0])
             self._prepare = Compose(steps[1:])
@@ -209,20 +207,3 @@ class Segmentor:
     def _labels(self, sample: BaseDataElement, size: tuple[int, int]) -> np.ndarray:
         labels: Tensor = sample.pred_sem_seg.data.reshape(size)
         return labels.cpu().numpy().astype(np.uint8 if len(self.classes) <= 256 else np.uint16)
-
-
-def _test_pipeline(cfg: Config) -> list[dict]:
-    """The steps that test images go through: those of the test data, or the config's variable.
-
-    Raises:
-        UserError: The config has neither.
-    """
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset') or {}
-    _, first = next(inner_configs(dataset, 'test_dataloader.dataset'))
-    pipeline = first.get('pipeline') or cfg.get('test_pipeline')
-    if not pipeline:
-        raise UserError(
-            'the config does not say how images are prepared: it has neither '
-            'test_dataloader.dataset.pipeline nor test_pipeline'
-        )
-    return pipeline

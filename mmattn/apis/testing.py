@@ -10,13 +10,13 @@ from mmattn.apis.labels import watch_testing
 from mmattn.apis.unlabelled import drop_labels
 from mmattn.engine import OptimizeHook, PredictionPanelHook, SavePredictionsHook
 from mmattn.engine.cpu import mixed_precision_pays
-from mmattn.engine.exported import use_exported
 from mmattn.engine.runner import Runner, separate_run
 from mmattn.engine.runtimes import is_exported
 from mmattn.errors import UserError, explain_settings, explain_workers
 from mmattn.evaluation.class_values import keep_class_values, percent_of_classes
 from mmattn.files import write_atomically
 from mmattn.preflight.config import load_config, require_keys
+from mmattn.preflight.exported import use_exported
 from mmattn.preflight.pretrained import drop_pretrained
 from mmattn.preflight.run import look_at
 
