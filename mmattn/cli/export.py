@@ -33,6 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             default='float32',
             help=f'weights and arithmetic in {precision}',
         )
+    half.add_argument(
+        '--int8',
+        nargs='+',
+        metavar='IMAGE',
+        dest='calibration',
+        default=(),
+        help='convolutions in 8-bit integers (onnx); the images tell the ranges of activations',
+    )
     parser.add_argument(
         '--with-preprocessing',
         action='store_true',
@@ -53,6 +61,8 @@ def run(args: argparse.Namespace) -> None:
     from mmattn.apis import export
     from mmattn.apis.exporting import MismatchError
 
+    if args.calibration:
+        args.precision = 'int8'
     try:
         print(export(**vars(args)))
     except MismatchError as error:

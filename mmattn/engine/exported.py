@@ -25,6 +25,8 @@ class ExportedSegmentor(LeanInference, EncoderDecoder):
         device: Where it shall run; None leaves the choice to the runtime.
         data_preprocessor: As that of the model that was exported.
         test_cfg: Likewise: whole images, or windows.
+
+    Its ``run`` is what goes through the file: an input of it to its logits.
     """
 
     keep_logits = True
@@ -37,7 +39,7 @@ class ExportedSegmentor(LeanInference, EncoderDecoder):
         test_cfg: dict | None = None,
     ) -> None:
         self.file = Path(file)
-        self.meta, self._run = open_exported(self.file, device and torch.device(device))
+        self.meta, self.run = open_exported(self.file, device and torch.device(device))
         self._inside = self.meta['preprocessing'] == 'inside'
         if self._inside:
             plain = dict(mean=None, std=None, bgr_to_rgb=False, rgb_to_bgr=False)
@@ -76,5 +78,5 @@ class ExportedSegmentor(LeanInference, EncoderDecoder):
         images = inputs.cpu()
         if self._inside:
             images = images.round().clamp(0, 255).byte().permute(0, 2, 3, 1).contiguous()
-        logits = torch.cat([self._run(image) for image in images.split(1)])
+        logits = torch.cat([self.run(image) for image in images.split(1)])
         return logits.to(inputs.device)

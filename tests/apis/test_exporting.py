@@ -130,6 +130,34 @@ def test_half_precision_is_in_the_file_and_not_at_its_ends(trained_model, tmp_pa
     assert program.module()(torch.zeros(1, 3, 48, 96)).dtype == torch.float32
 
 
+@pytest.mark.slow
+def test_convolutions_are_quantised_and_attention_is_not(trained_model, image, tmp_path):
+    need('onnx')
+    import onnx
+
+    cv2.imwrite(str(tmp_path / 'image.png'), image)
+    result = export(
+        *trained_model,
+        out=tmp_path / 'model.onnx',
+        precision='int8',
+        calibration=[tmp_path / 'image.png'],
+    )
+    assert 'weights in int8' in str(result)
+    graph = onnx.load(result.out).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    inputs = {kind: [] for kind in ('Conv', 'MatMul', 'Softmax')}
+    for node in graph.node:
+        if node.op_type in inputs:
+            inputs[node.op_type] += [made_by.get(name) for name in node.input[:2]]
+    assert inputs['Softmax'] and set(inputs['Conv']) == {'DequantizeLinear'}
+    assert 'DequantizeLinear' not in inputs['Softmax']
+    options = dict(device='cpu', optimize=False)
+    expected = Segmentor(*trained_model, **options)(image).labels
+    assert (
+        Segmentor(trained_model[0], result.out, **options)(image).labels == expected
+    ).mean() > 0.9
+
+
 def test_a_file_that_predicts_otherwise_is_not_written(trained_model, image, tmp_path, monkeypatch):
     cv2.imwrite(str(tmp_path / 'image.jpg'), image)
     monkeypatch.setattr(exporting, 'LOGITS', -1)  # nothing is so near
@@ -153,6 +181,9 @@ def test_a_shape_that_the_model_cannot_take_is_told():
         (dict(out='model.pt2'), 'model.pt2: files of --format onnx end in .onnx'),
         (dict(format='pt2', out='{model}'), 'exists: name another file with --out, or give --over'),
         (dict(precision='bfloat16'), '--bf16 is for --format pt2'),
+        (dict(precision='int8'), 'int8 needs some, and nothing else takes any'),
+        (dict(calibration=['image.png']), 'float32 with 1 images for calibration'),
+        (dict(format='pt2', precision='int8', calibration=['a.png']), '--int8 is for --format on'),
         (dict(format='pt2', with_preprocessing=True, cfg_options=PADDED), 'without test_cfg'),
     ],
 )  # fmt: skip

@@ -64,10 +64,22 @@ def test_a_model_is_trained_where_there_is_none_or_only_half_of_one(
     assert asked == dict(work_dir=toy.WORK_DIR, amp=True, resume=resume)
 
 
+SHORT = """
+_base_ = {base!r}
+model = dict(
+    backbone=dict(base_channels=8, stem_channels=8),
+    decode_head=dict(in_channels=64, channels=16),
+    auxiliary_head=dict(in_channels=32, channels=8),
+)
+train_cfg = dict(max_iters=2, val_interval=2)
+"""
+
+
 @pytest.mark.web
 @pytest.mark.e2e
-@pytest.mark.slow
 def test_the_first_start_trains_and_serves_it(folder):
     pytest.importorskip('gradio', reason=f'gradio {MISSING}')
+    (folder / toy.CONFIG).parent.mkdir(parents=True)
+    (folder / toy.CONFIG).write_text(SHORT.format(base=str(REPO / toy.CONFIG)))
     with serving('--port', '0', cwd=folder):
         assert list((folder / toy.WORK_DIR).glob('best_mIoU_*.pth'))
