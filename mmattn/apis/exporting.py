@@ -93,7 +93,7 @@ def export(
             windows, else what its test pipeline resizes to, else what it crops in training.
         dynamic: Take images of all heights and widths; ``shape`` is the one that is traced.
         precision: of the weights and the arithmetic: float32, float16, bfloat16 (pt2 alone), or
-            int8 (onnx alone), in which convolutions are quantised.
+            int8 (onnx and openvino), in which convolutions are quantised.
         calibration: for int8, images that tell the ranges of activations; some dozens of those
             that the model was trained on.
         with_preprocessing: Take images as OpenCV reads them, and normalise them in the file.
@@ -125,11 +125,8 @@ def export(
         with quiet():
             program = _program(network, image, dynamic)
             meta['smallest'] = smallest_size(program) if dynamic else None
-            FORMATS[format].write(program, file, json.dumps(meta))
-            if calibration:
-                from mmattn.apis.quantizing import quantise  # needs packages of the extra
-
-                quantise(file, config, calibration, cfg_options=cfg_options)
+            adapt = _quantiser(config, calibration, cfg_options) if calibration else None
+            FORMATS[format].write(program, file, json.dumps(meta), adapt)
         checks = _verified(config, checkpoint, file, verify, precision, cfg_options)
         for written in (*file.parent.glob('*.bin'), file):  # what names the other comes last
             written.replace(target.with_name(written.name))
@@ -163,8 +160,10 @@ def _check_precision(format: str, precision: str, calibration: Sequence[str | Pa
             '--bf16 is for --format pt2: ONNX Runtime has no such arithmetic on the CPU, and '
             'OpenVINO takes --fp16'
         )
-    if precision == 'int8' and format != 'onnx':
-        raise UserError('--int8 is for --format onnx')
+    if precision == 'int8' and format == 'pt2':
+        raise UserError('--int8 is for --format onnx and openvino')
+    if precision == 'int8':
+        require('onnxruntime', 'export')  # which quantises for both
     if (precision == 'int8') != bool(calibration):
         raise UserError(
             f'precision is {precision} with {len(calibration)} images for calibration: int8 needs '
@@ -279,7 +278,18 @@ def _verified(
     return tuple(lines)
 
 
-def _write_onnx(program: torch.export.ExportedProgram, file: Path, meta: str) -> None:
+def _quantiser(
+    config: str | Path, images: Sequence[str | Path], cfg_options: dict[str, Any] | None
+) -> Callable[[Path], None]:
+    from mmattn.apis.quantizing import quantise  # needs packages of the extra
+
+    return lambda file: quantise(file, config, images, cfg_options=cfg_options)
+
+
+Adapt = Callable[[Path], None] | None  # what is done to an ONNX file behind its export
+
+
+def _write_onnx(program: torch.export.ExportedProgram, file: Path, meta: str, adapt: Adapt) -> None:
     converted = torch.onnx.export(
         program,
         input_names=['image'],
@@ -290,13 +300,17 @@ def _write_onnx(program: torch.export.ExportedProgram, file: Path, meta: str) ->
     )
     converted.model.metadata_props[META] = meta
     converted.save(file, external_data=False)
+    if adapt:
+        adapt(file)
 
 
-def _write_openvino(program: torch.export.ExportedProgram, file: Path, meta: str) -> None:
+def _write_openvino(
+    program: torch.export.ExportedProgram, file: Path, meta: str, adapt: Adapt
+) -> None:
     import openvino
 
     onnx = file.with_suffix('.onnx')
-    _write_onnx(program, onnx, meta)
+    _write_onnx(program, onnx, meta, adapt)
     model = openvino.convert_model(onnx)
     model.set_rt_info(meta, META)
     # The weights as they are: those of --fp16 are in half precision already.
@@ -304,7 +318,7 @@ def _write_openvino(program: torch.export.ExportedProgram, file: Path, meta: str
     onnx.unlink()
 
 
-def _write_pt2(program: torch.export.ExportedProgram, file: Path, meta: str) -> None:
+def _write_pt2(program: torch.export.ExportedProgram, file: Path, meta: str, adapt: Adapt) -> None:
     torch.export.save(program, file, extra_files={META: meta})
 
 
@@ -328,12 +342,13 @@ class Format(NamedTuple):
     Attributes:
         suffix: Of its name.
         packages: What writing it and running it need, and the extra that brings each.
-        write: Writes a program, and what is known of it, to a file.
+        write: Writes a program, and what is known of it, to a file; the last argument is done to
+            the ONNX file that there is on the way.
     """
 
     suffix: str
     packages: dict[str, str]
-    write: Callable[[torch.export.ExportedProgram, Path, str], None]
+    write: Callable[[torch.export.ExportedProgram, Path, str, Adapt], None]
 
 
 _ONNX = {'onnx': 'export', 'onnxscript': 'export'}

@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='IMAGE',
         dest='calibration',
         default=(),
-        help='convolutions in 8-bit integers (onnx); the images tell the ranges of activations',
+        help='convolutions in 8-bit integers (onnx, openvino); the images tell the ranges of '
+        'activations',
     )
     parser.add_argument(
         '--with-preprocessing',

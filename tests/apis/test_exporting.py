@@ -183,7 +183,7 @@ def test_a_shape_that_the_model_cannot_take_is_told():
         (dict(precision='bfloat16'), '--bf16 is for --format pt2'),
         (dict(precision='int8'), 'int8 needs some, and nothing else takes any'),
         (dict(calibration=['image.png']), 'float32 with 1 images for calibration'),
-        (dict(format='pt2', precision='int8', calibration=['a.png']), '--int8 is for --format on'),
+        (dict(format='pt2', precision='int8', calibration=['a']), '--int8 is for --format onnx'),
         (dict(format='pt2', with_preprocessing=True, cfg_options=PADDED), 'without test_cfg'),
     ],
 )  # fmt: skip
