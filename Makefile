@@ -108,7 +108,7 @@ demo: $(READY)
 
 test: lint
 	@echo '== tests on the $(STACK) stack'
-	@$(PYTEST) --dist loadfile $(TESTS)
+	@$(PYTEST) --dist loadfile --no-loadscope-reorder $(TESTS)
 
 test-slow: $(READY)
 	@$(PYTEST) --dist worksteal -m slow $(TESTS)

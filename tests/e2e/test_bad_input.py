@@ -26,18 +26,21 @@ from .conftest import CONFIG
             ('train_cfg.max_iter=10',),
             "unexpected keyword argument 'max_iter'",
             id='misspelt setting',
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             (CONFIG,),
             ('model.pretrained=http://127.0.0.1:9/weights.pth',),
             '--cfg-options model.pretrained=None',
             id='weights that cannot be fetched',
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             (CONFIG,),
             ('model.decode_head.in_channels=48',),
             'model.decode_head.in_channels is 48 for map 3, which has 64 channels',
             id='head that does not fit the backbone',
+            marks=pytest.mark.slow,
         ),
         pytest.param((CONFIG, '--resume'), (), 'nothing to resume', id='nothing to resume'),
     ],
@@ -69,7 +72,9 @@ def test_a_label_beyond_the_classes(run, environment, tmp_path):
 @pytest.mark.parametrize(
     ('body', 'error'),
     [
-        ('self.scale = self.no_such_attribute', 'AttributeError'),
+        pytest.param(
+            'self.scale = self.no_such_attribute', 'AttributeError', marks=pytest.mark.slow
+        ),
         ('self.conv = torch.nn.Conv2d(in_channels + 1, 4, 1)', 'RuntimeError'),
     ],
 )

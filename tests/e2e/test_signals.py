@@ -96,7 +96,11 @@ def assert_saved_in_time(folder: Path, iteration: int, sent: float) -> None:
 
 @pytest.mark.parametrize(
     ('number', 'code'),
-    [(signal.SIGTERM, 75), (signal.SIGHUP, 75), (signal.SIGINT, 130)],
+    [
+        (signal.SIGTERM, 75),
+        pytest.param(signal.SIGHUP, 75, marks=pytest.mark.slow),
+        (signal.SIGINT, 130),
+    ],
     ids=['SIGTERM', 'SIGHUP', 'SIGINT'],
 )
 def test_a_signal_saves_the_iteration_in_flight(start, run, tmp_path, number, code):

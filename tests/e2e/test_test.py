@@ -88,11 +88,13 @@ def test_the_optimized_model_measures_the_same(trained, run, tmp_path):
             ('model.decode_head.type=FCNHead',),
             r"a setting of the config is wrong.*'pam_channels'",
             id='argument of another head',
+            marks=pytest.mark.slow,
         ),
         pytest.param(
             ('model.backbone.depth=34',),
             r'another backbone.*Missing: backbone\.layer\d',
             id='other depth',
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -41,9 +41,10 @@ def test_no_name_hides_one_of_mmcv_or_another_mechanism():
 
 
 def ours() -> set[str]:
-    """The names under which mmseg's registry has classes of mmattn."""
+    """The names under which mmseg's registry has models and mechanisms of mmattn."""
+    rooms = ('mmattn.models.', 'mmattn.attention.')
     modules = MODELS.module_dict.items()
-    return {name for name, module in modules if module.__module__.startswith('mmattn.')}
+    return {name for name, module in modules if module.__module__.startswith(rooms)}
 
 
 def test_mmcv_and_mmseg_import_after_mmattn():

@@ -67,6 +67,7 @@ def trainings(run: Path) -> list[list[int]]:
     return [[int(number) for number in numbers] for numbers in found if numbers]
 
 
+@pytest.mark.slow
 def test_a_killed_study_goes_on_where_it_was(write_study, tmp_path):
     study, folder = write_study(), tmp_path / 'work'
     none, se = folder / 'none/seed0', folder / 'se/seed0'
@@ -173,6 +174,7 @@ def test_a_failed_run_is_marked_and_the_others_go_on(write_study, tmp_path, caps
     assert 'failed: error:' in (folder / 'report/report.md').read_text()
 
 
+@pytest.mark.slow
 def test_a_job_of_a_cluster_runs_as_a_process_does(write_study, tmp_path):
     pytest.importorskip('submitit', reason='submitit, an optional dependency, is not installed')
     study, work = load_study(write_study()), tmp_path / 'work'
