@@ -36,8 +36,13 @@ def test_what_the_table_denies_is_refused():
     assert [name for name, takes in MEASURED.items() if not takes] == ['InterlacedSparse']
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('name', subjects())
+@pytest.mark.parametrize(
+    'name',
+    [
+        pytest.param(name, marks=pytest.mark.slow if name in HEADS else pytest.mark.study)
+        for name in subjects()
+    ],
+)
 def test_all_are_exported_to_onnx_as_the_table_says(name):
     pytest.importorskip('onnxscript')
     pytest.importorskip('onnxruntime')

@@ -16,6 +16,7 @@ def runs(rank: int, folder: Path) -> None:
     def open_group(name: str) -> None:
         store = f'file://{folder}/{name}'
         dist.init_process_group('gloo', init_method=store, rank=rank, world_size=WORLD)
+        dist.barrier()  # none leaves before the other has connected
 
     with together():
         open_group('first')
