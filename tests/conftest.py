@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 import pytest
-from mmengine.registry import DefaultScope
 
 from tests.offline import forbid_network
 
@@ -67,13 +66,3 @@ def camvid_dir() -> Path:
             '(MMATTN_SHARED names the folder that holds camvid/)'
         )
     return _CAMVID
-
-
-@pytest.fixture(autouse=True)
-def scope():
-    """A test of a config without ``default_scope = 'mmseg'`` leaves no other scope to the next."""
-    before = DefaultScope._instance_dict.copy()
-    yield
-    left = DefaultScope.get_current_instance()
-    if left is not None and left.scope_name != 'mmseg':
-        DefaultScope._instance_dict = before

@@ -5,7 +5,6 @@ it. Here padding and normalisation take part, batches come in the order of a tra
 evaluation data can be looked at as well.
 """
 
-import io
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -25,7 +24,7 @@ from mmattn.apis.options import check_outside_data
 from mmattn.apis.unlabelled import drop_labels
 from mmattn.engine.runner import Runner, separate_run
 from mmattn.errors import UserError, explain_settings
-from mmattn.files import check_writable, write_atomically
+from mmattn.files import check_writable, replacing, write_atomically
 from mmattn.preflight.config import load_config, require_keys
 from mmattn.preflight.data import check_data
 from mmattn.visualization.document import Heading, Paragraph, Picture, to_html
@@ -89,9 +88,8 @@ def browse(
             maps = {'ground truth': _labels(sample, image)} if 'gt_sem_seg' in sample else {}
             panel = label_panels(image, maps, meta.get('palette'), meta['classes'], OPACITY)
             path = out / f'{number:03d}.png'
-            png = io.BytesIO()
-            Image.fromarray(panel).save(png, 'PNG')
-            write_atomically(path, png.getvalue())
+            with replacing(path) as unfinished:
+                Image.fromarray(panel).save(unfinished)
             pictures.append(Picture(path, _caption(sample, image)))
     title = f'{Path(config).stem}: {split} data as the model sees it'
     facts = Paragraph(f'{len(pictures)} of {len(batches.dataset)} images, seed {seed}.')

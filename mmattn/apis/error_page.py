@@ -14,6 +14,7 @@ from mmattn.files import replacing, write_atomically
 from mmattn.visualization.document import Block, Heading, Paragraph, Picture, Table
 from mmattn.visualization.heat_map import plot_heat_map
 
+_PERCENT = dict(limits=(0, 100), extend='neither')  # of heat maps
 MOST_CLASSES = 30  # in the picture of the confusion matrix
 
 
@@ -85,9 +86,8 @@ def _confusion(errors: PredictionErrors, out: Path) -> Iterator[Block]:
         values,
         out / 'confusion.png',
         title='What the pixels of each class (row) were predicted as (column)',
-        limits=(0, 100),
         label='share of the pixels of the class (%)',
-        extend='neither',
+        **_PERCENT,
     )
     caption = 'The diagonal is the recall of the class.'
     if len(shown) < len(counts):
@@ -111,9 +111,8 @@ def _sizes(errors: PredictionErrors, out: Path) -> Iterator[Block]:
         values,
         out / 'sizes.png',
         title='Right pixels of objects, by their share of the image',
-        limits=(0, 100),
         label='right pixels (%)',
-        extend='neither',
+        **_PERCENT,
     )
     yield Heading('Errors by size', 3)
     yield Picture(

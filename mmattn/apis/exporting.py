@@ -1,14 +1,11 @@
 """The network of a trained model as one file for other runtimes."""
 
 import json
-import logging
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlparse
 
 import torch
@@ -20,15 +17,15 @@ from torch import Tensor, nn
 import mmattn
 from mmattn.apis.models import image_pipeline, load_model
 from mmattn.apis.segmentor import Segmentor
+from mmattn.engine.formats import FORMATS, quiet
 from mmattn.engine.network import Network, smallest_size, standard_program
-from mmattn.engine.runtimes import META, is_exported, require
+from mmattn.engine.runtimes import is_exported, require
 from mmattn.errors import UserError, first_line, is_of_libraries
 from mmattn.files import check_writable
 from mmattn.preflight.exported import normalisation
 
 LOGITS = 1e-4  # of the largest logit
 LABELS = {'float32': 0.999, 'float16': 0.99, 'bfloat16': 0.99, 'int8': 0.95}
-OPSET = 18  # of ONNX: the one that torch's translations are written in, of 2022
 
 
 class MismatchError(RuntimeError):
@@ -108,6 +105,8 @@ def export(
     """
     target = _target(checkpoint, format, out, overwrite)
     _check_precision(format, precision, calibration)
+    if not hasattr(torch.export.Dim, 'DYNAMIC'):
+        raise UserError(f'torch {torch.__version__} is too old to export: take 2.6 or newer')
     for package, extra in FORMATS[format].packages.items():
         require(package, extra)
     model = load_model(config, checkpoint, cfg_options=cfg_options)
@@ -284,76 +283,3 @@ def _quantiser(
     from mmattn.apis.quantizing import quantise  # needs packages of the extra
 
     return lambda file: quantise(file, config, images, cfg_options=cfg_options)
-
-
-Adapt = Callable[[Path], None] | None  # what is done to an ONNX file behind its export
-
-
-def _write_onnx(program: torch.export.ExportedProgram, file: Path, meta: str, adapt: Adapt) -> None:
-    converted = torch.onnx.export(
-        program,
-        input_names=['image'],
-        output_names=['logits'],
-        opset_version=OPSET,
-        dynamo=True,
-        verbose=False,
-    )
-    converted.model.metadata_props[META] = meta
-    converted.save(file, external_data=False)
-    if adapt:
-        adapt(file)
-
-
-def _write_openvino(
-    program: torch.export.ExportedProgram, file: Path, meta: str, adapt: Adapt
-) -> None:
-    import openvino
-
-    onnx = file.with_suffix('.onnx')
-    _write_onnx(program, onnx, meta, adapt)
-    model = openvino.convert_model(onnx)
-    model.set_rt_info(meta, META)
-    # The weights as they are: those of --fp16 are in half precision already.
-    openvino.save_model(model, file, compress_to_fp16=False)
-    onnx.unlink()
-
-
-def _write_pt2(program: torch.export.ExportedProgram, file: Path, meta: str, adapt: Adapt) -> None:
-    torch.export.save(program, file, extra_files={META: meta})
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Without what torch's exporter tells its developers."""
-    logger = logging.getLogger('torch.onnx')
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-class Format(NamedTuple):
-    """A kind of file.
-
-    Attributes:
-        suffix: Of its name.
-        packages: What writing it and running it need, and the extra that brings each.
-        write: Writes a program, and what is known of it, to a file; the last argument is done to
-            the ONNX file that there is on the way.
-    """
-
-    suffix: str
-    packages: dict[str, str]
-    write: Callable[[torch.export.ExportedProgram, Path, str, Adapt], None]
-
-
-_ONNX = {'onnx': 'export', 'onnxscript': 'export'}
-FORMATS = {
-    'onnx': Format('.onnx', {**_ONNX, 'onnxruntime': 'export'}, _write_onnx),
-    'openvino': Format('.xml', {**_ONNX, 'openvino': 'openvino'}, _write_openvino),
-    'pt2': Format('.pt2', {}, _write_pt2),
-}

@@ -8,7 +8,8 @@ import torch
 from mmseg.registry import MODELS
 from torch import Tensor, nn
 
-from mmattn.apis.exporting import FORMATS, LOGITS, quiet
+from mmattn.apis.exporting import LOGITS
+from mmattn.engine.formats import FORMATS, quiet
 from mmattn.engine.network import Network, standard_program
 from mmattn.engine.runtimes import open_exported
 from mmattn.models.mechanisms import TABLE
@@ -111,7 +112,7 @@ def _check(
 ) -> None:
     with TemporaryDirectory() as folder:
         file = Path(folder, f'model{FORMATS[format].suffix}')
-        FORMATS[format].write(program, file, '{}')
+        FORMATS[format].write(program, file, '{}', None)
         run = open_exported(file).run
         for image in images:
             with torch.no_grad():

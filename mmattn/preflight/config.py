@@ -71,7 +71,8 @@ def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> 
         with explain_settings():
             _import_modules(cfg.custom_imports)
     # An earlier run in this process may have left another one.
-    init_default_scope(cfg.get('default_scope', 'mmseg'))
+    cfg.setdefault('default_scope', 'mmseg')  # mmengine's runner would take its own
+    init_default_scope(cfg.default_scope)
     _check_types(cfg)
     return cfg
 

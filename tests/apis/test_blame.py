@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from mmengine.registry import DefaultScope
 from mmseg.registry import MODELS
 
 from mmattn.apis.blame import blame_options
@@ -59,7 +60,9 @@ def test_a_module_of_the_user_keeps_its_traceback(look):
 
 
 @pytest.mark.parametrize('text', [CONFIG, CONFIG.replace("'mmseg'", "'mmengine'")])
-def test_a_crash_that_no_override_causes_is_left_alone(tmp_path, text):
+def test_a_crash_that_no_override_causes_is_left_alone(tmp_path, text, monkeypatch):
+    # The scope that the config names is not left to the tests that follow.
+    monkeypatch.setattr(DefaultScope, '_instance_dict', DefaultScope._instance_dict.copy())
     (tmp_path / 'mine.py').write_text(text)  # the second one cannot be built at all
     options = {'model.decode_head.channels': 4}
     with pytest.raises(RuntimeError, match='^later$'), blame_options(tmp_path / 'mine.py', options):

@@ -12,8 +12,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from mmattn.apis import Segmentor, export, exporting, predict
-from mmattn.apis.exporting import FORMATS, MismatchError
+from mmattn.apis.exporting import MismatchError
 from mmattn.cli.export import FORMATS as CHOICES
+from mmattn.engine.formats import FORMATS
 from mmattn.engine.network import adaptive_avg_pool2d
 from mmattn.engine.runtimes import RUNTIMES
 from mmattn.errors import UserError

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from mmengine.registry import DefaultScope
 
 from mmattn.engine.hooks.non_finite import REMEDY
 from mmattn.errors import UserError
@@ -130,6 +131,12 @@ def test_an_option_without_effect_is_refused(config, options):
 @pytest.mark.parametrize('key', ['find_unused_parameters', 'model_wrapper_cfg', 'sync_bn'])
 def test_what_only_the_runner_reads_can_be_set(config, key):
     assert load_config(config(''), {key: 'value'})[key] == 'value'
+
+
+def test_the_scope_of_a_config_that_names_none_is_mmseg(config):
+    # mmengine's runner would switch the whole process to its own.
+    assert load_config(config('')).default_scope == 'mmseg'
+    assert DefaultScope.get_current_instance().scope_name == 'mmseg'
 
 
 def test_options_override(config):
