@@ -3,8 +3,6 @@
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from PIL import Image
 from mmattn.datasets import generate_toy_scenes
 from mmattn.preflight.config import load_config
 from mmattn.preflight.pretrained import drop_pretrained
+from tests.processes import run_forked
 
 REPO = Path(__file__).resolve().parents[1]
 
@@ -41,14 +40,8 @@ def run(checkout):
     def run(command: str) -> str:
         program, *arguments = shlex.split(command)
         assert program == 'mmattn'
-        result = subprocess.run(
-            [sys.executable, '-c', 'from mmattn.cli import main; main()', *arguments],
-            capture_output=True,
-            text=True,
-            cwd=checkout,
-            env={**os.environ, 'PYTHONPATH': str(REPO), 'MMATTN_DATA': 'data'},
-            timeout=600,
-        )
+        env = {**os.environ, 'MMATTN_DATA': 'data'}
+        result = run_forked(['mmattn', *arguments], env, checkout)
         assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
         return result.stdout
 

@@ -1,13 +1,13 @@
 """The tools as processes, on the toy set, with a model small enough for seconds."""
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from mmattn.datasets.toy import generate_toy_scenes
+from tests.processes import run_forked
 
 REPO = Path(__file__).resolve().parents[2]
 (CONFIG,) = REPO.glob('configs/danet/danet_r18-d8_*_toy-128x256.py')
@@ -59,15 +59,8 @@ def command():
 def run_tool(environment):
     """Run a tool, with no other arguments than these, to its end."""
 
-    def run_tool(tool: str | Path, *args: str | Path, **kwargs):
-        return subprocess.run(
-            [sys.executable, REPO / 'tools' / tool, *args],
-            capture_output=True,
-            text=True,
-            cwd=REPO,
-            timeout=600,
-            env={**environment, **kwargs},
-        )
+    def run_tool(tool: str | Path, *args: str | Path, **kwargs: str):
+        return run_forked([REPO / 'tools' / tool, *args], {**environment, **kwargs})
 
     return run_tool
 
@@ -77,15 +70,7 @@ def mmattn(environment):
     """Run the console command, with no other arguments than these, to its end."""
 
     def mmattn(*args: object, **kwargs: str):
-        call = [sys.executable, '-c', 'from mmattn.cli import main; main()', *args]
-        return subprocess.run(
-            [str(part) for part in call],
-            capture_output=True,
-            text=True,
-            cwd=REPO,
-            timeout=600,
-            env={**environment, **kwargs},
-        )
+        return run_forked(['mmattn', *args], {**environment, **kwargs})
 
     return mmattn
 

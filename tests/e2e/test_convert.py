@@ -2,8 +2,6 @@
 
 import re
 import shlex
-import subprocess
-import sys
 
 import pytest
 import torch
@@ -19,18 +17,6 @@ from tests.apis.original_layouts import (
 )
 
 CONFIG = 'configs/ccnet/ccnet_r18-d8_1xb4-300it_toy-128x256.py'
-
-
-@pytest.fixture(scope='module')
-def mmattn(environment):
-    def mmattn(*arguments):
-        call = [sys.executable, '-c', 'from mmattn.cli import main; main()', *map(str, arguments)]
-        result = subprocess.run(
-            call, capture_output=True, text=True, env=environment, timeout=600, check=False
-        )
-        return result.returncode, result.stdout, result.stderr
-
-    return mmattn
 
 
 @pytest.fixture(scope='module')
@@ -54,17 +40,15 @@ def test_a_converted_checkpoint_is_evaluated(mmattn, original, tmp_path):
         convert('ccnet', original, out, config=CONFIG)
     options = shlex.split(str(refusal.value).partition('--cfg-options ')[2])
     fit = ('--config', CONFIG, '--cfg-options', *options)
-    code, printed, errors = mmattn('convert', '--from', 'ccnet', original, out, *fit)
-    assert code == 0, errors
-    assert f'{CONFIG} has a model of these weights' in printed
-    assert 'mapped: 361 entries\nmissing: none\n' in printed
+    done = mmattn('convert', '--from', 'ccnet', original, out, *fit)
+    assert done.returncode == 0, done.stderr
+    assert f'{CONFIG} has a model of these weights' in done.stdout
+    assert 'mapped: 361 entries\nmissing: none\n' in done.stdout
     loaders = [
         f'{name}_dataloader.{key}'
         for name in ('train', 'val', 'test')
         for key in ('num_workers=0', 'persistent_workers=False')
     ]
-    code, printed, errors = mmattn(
-        'test', CONFIG, out, '--work-dir', tmp_path, '--cfg-options', *options, *loaders
-    )
-    assert code == 0, errors[-2000:]
-    assert re.search(r'mIoU \d+\.\d\d', printed)
+    done = mmattn('test', CONFIG, out, '--work-dir', tmp_path, '--cfg-options', *options, *loaders)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert re.search(r'mIoU \d+\.\d\d', done.stdout)

@@ -1,8 +1,6 @@
 """`mmattn export` as a process, and `mmattn test` on what it wrote."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
@@ -29,21 +27,6 @@ def model(environment, trained_model, tmp_path_factory):
     folder = tmp_path_factory.mktemp('exported')
     (folder / 'toy.py').write_text(DATA.format(config=config, root=toy))
     return folder / 'toy.py', checkpoint
-
-
-@pytest.fixture(scope='module')
-def mmattn(environment):
-    def mmattn(*args):
-        return subprocess.run(
-            [sys.executable, '-c', 'from mmattn.cli import main; main()', *map(str, args)],
-            capture_output=True,
-            text=True,
-            cwd=REPO,
-            timeout=600,
-            env=environment,
-        )
-
-    return mmattn
 
 
 def test_an_exported_file_is_verified_and_has_the_mean_iou_of_its_model(

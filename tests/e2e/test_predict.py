@@ -1,8 +1,6 @@
 """`mmattn predict` as a process."""
 
 import json
-import subprocess
-import sys
 
 import cv2
 import numpy as np
@@ -10,6 +8,7 @@ import pytest
 from PIL import Image
 
 from mmattn.apis.videos import Video, video_file
+from tests.processes import run_forked
 
 from .conftest import REPO
 
@@ -18,19 +17,8 @@ from .conftest import REPO
 def predict(environment, trained_model):
     """Run the command to its end on a small model."""
 
-    def predict(*args, given: str | None = None):
-        code = 'from mmattn.cli import main; main()'
-        config, checkpoint = trained_model
-        call = [sys.executable, '-c', code, 'predict', config, checkpoint, *args]
-        return subprocess.run(
-            [str(part) for part in call],
-            input=given,
-            capture_output=True,
-            text=True,
-            cwd=REPO,
-            timeout=600,
-            env=environment,
-        )
+    def predict(*args, given: str = ''):
+        return run_forked(['mmattn', 'predict', *trained_model, *args], environment, input=given)
 
     return predict
 

@@ -4,8 +4,6 @@ import json
 import os
 import re
 import shlex
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from mmseg.registry import MODELS
 from mmseg.utils import register_all_modules
 
 from mmattn.datasets import generate_toy_scenes
+from tests.processes import run_forked
 
 REPO = Path(__file__).resolve().parents[2]
 (COMMAND,) = re.findall(r'```bash\n(.*?)\n```', (REPO / 'docs/evaluation.md').read_text(), re.S)
@@ -34,14 +33,8 @@ def test_command_writes_the_files_of_the_guide(tmp_path):
     (tmp_path / checkpoint).parent.mkdir(parents=True)
     torch.save({'state_dict': model.state_dict()}, tmp_path / checkpoint)
     generate_toy_scenes(tmp_path / 'data/toy')
-    result = subprocess.run(
-        [sys.executable, '-c', 'from mmattn.cli import main; main()', *arguments],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=600,
-        env={**os.environ, 'MMATTN_DATA': str(tmp_path / 'data'), 'PYTHONPATH': str(REPO)},
-    )
+    env = {**os.environ, 'MMATTN_DATA': str(tmp_path / 'data')}
+    result = run_forked(['mmattn', *arguments], env, tmp_path)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     assert 'mBoundaryIoU' in result.stdout
     (folder,) = tmp_path.glob(f'work_dirs/{Path(config).stem}/test/*/evaluation.json')

@@ -4,7 +4,6 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from PIL import Image
 from mmattn.datasets import generate_toy_scenes
 from mmattn.engine import AttentionHook
 from mmattn.visualization import capture_attention
+from tests.processes import run_forked
 
 REPO = Path(__file__).resolve().parents[2]
 GUIDE = (REPO / 'docs' / 'attention_maps.md').read_text()
@@ -29,14 +29,7 @@ ASK, HOOK, MECHANISM = re.findall(r'```python\n(.*?)```', GUIDE, re.DOTALL)
 def run(command: str, folder: Path) -> subprocess.CompletedProcess:
     program, *arguments = shlex.split(command)
     assert program == 'mmattn'
-    return subprocess.run(
-        [sys.executable, '-c', 'from mmattn.cli import main; main()', *arguments],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, 'PYTHONPATH': str(REPO), 'MMATTN_DATA': 'data'},
-        timeout=600,
-    )
+    return run_forked(['mmattn', *arguments], {**os.environ, 'MMATTN_DATA': 'data'}, folder)
 
 
 @pytest.fixture(scope='module')
