@@ -26,7 +26,7 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     Raises:
         ValueError: A line that is none of such a row.
     """
-    if not path.is_file():
+    if not path.exists():
         return []
     return list(_parse(path, path.read_text(encoding='utf-8'), kind))
 

@@ -96,7 +96,7 @@ def _study(root: Path, name: str, variants: Variants, scores: Scores) -> Iterato
         lines = [f'- {verdict(variant, study.baseline, d)}' for variant, d in found.items()]
         yield '\n'.join([*lines, *(['', by_chance(len(found))] if len(found) > 1 else []), ''])
     yield variant_table(variants, study.baseline)
-    yield from class_table(variants)
+    yield from class_table(variants, study.get('class_groups') or {})
     seeds = ' '.join(map(str, sorted({row.seed for row in rows_of(variants)})))
     options = dict.fromkeys(row.options for row in rows_of(variants))
     yield _commands(f'mmattn ablate {name} --seeds {seeds} {each}'.strip() for each in options)
@@ -109,12 +109,17 @@ def _origin(file: Path, variants: Variants, earlier: int) -> str:
     lines = [f'rows: [{file.name}](../{FOLDER}/{file.name})', f'seeds: {seeds}']
     for key in _ORIGIN:
         values = Counter(getattr(row, key) or 'not noted' for row in rows)
-        words = [f'{value} ({n} runs)' if len(values) > 1 else value for value, n in values.items()]
+        words = [f'{each} ({_count(n, "run")})' for each, n in values.items()]
+        words = words if len(values) > 1 else list(values)
         if key != 'note' or any(row.note for row in rows):
             lines.append(f'{key}: {"; ".join(words)}')
     if earlier:
-        lines.append(f'not counted: {earlier} rows of an earlier config of their variant')
+        lines.append(f'not counted: {_count(earlier, "row")} of an earlier config of a variant')
     return ''.join(f'- {line}\n' for line in lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f'{number} {what}{"s" if number > 1 else ""}'
 
 
 def _training(name: str, row: EvidenceRow) -> str:

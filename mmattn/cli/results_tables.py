@@ -1,7 +1,7 @@
 """The tables of docs/results.md, from the rows of finished runs."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from mmattn.cli.probe_findings import table_row
@@ -46,8 +46,8 @@ def _parameters(number: int | None, baseline: int | None) -> str:
     return f'{number:,}' if baseline is None else f'{number - baseline:+,}'
 
 
-def class_table(variants: Variants) -> Iterator[str]:
-    """IoU of each class, mean over seeds, where it was measured."""
+def class_table(variants: Variants, groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """IoU of each class and of groups of classes, mean over seeds, where it was measured."""
     known = {
         name: [json.loads(row.class_iou) for row in _rows(seeds) if row.class_iou]
         for name, seeds in variants.items()
@@ -55,12 +55,21 @@ def class_table(variants: Variants) -> Iterator[str]:
     known = {name: found for name, found in known.items() if found}
     if not known:
         return
+    classes = next(iter(known.values()))[0]
+    wanted = {f'**{name}**': members for name, members in groups.items()}
+    wanted |= {name: [name] for name in classes}
     lines = [['class', *(f'`{name}`' for name in known)], ['---'] * (len(known) + 1)]
-    for label in next(iter(known.values()))[0]:
-        lines.append(
-            [label, *(_mean(each.get(label) for each in found) for found in known.values())]
+    for label, members in wanted.items():
+        values = (
+            [each.get(member) for each in found for member in members] for found in known.values()
         )
-    yield 'IoU of each class, mean over seeds:\n\n' + ''.join(table_row(*line) for line in lines)
+        lines.append([label, *map(_mean, values)])
+    bold = 'Bold: the mean of a group of classes.' if groups else ''
+    yield (
+        f'IoU of each class, mean over seeds. {bold}'.strip()
+        + '\n\n'
+        + ''.join(table_row(*line) for line in lines)
+    )
 
 
 def _mean(values: Iterable[float | None]) -> str:

@@ -51,7 +51,11 @@ def checkout(tmp_path) -> Path:
 def append(checkout: Path, variant: str, seed: int, miou: float, **values) -> None:
     row = dict(study='heads_alone_camvid', variant=variant, seed=seed, digest='0', config='')
     row |= dict(options='--amp', parameters={'fcn': 1000}.get(variant, 1500), miou=miou)
-    row |= dict(seconds=90.0, class_iou='{"sky":90.0,"pole":null}', commit='abc1234')
+    row |= dict(
+        seconds=90.0,
+        class_iou='{"sky":90.0,"pole":null,"sign":20.0,"bicyclist":40.0}',
+        commit='abc1234',
+    )
     row |= dict(versions='torch 9.9', machine='a processor', note='')
     file = checkout / FOLDER / 'heads_camvid.csv'
     append_row(file, EvidenceRow(**row | values), slice(0, 4))
@@ -79,9 +83,10 @@ def test_rows_of_a_study_become_a_table_with_intervals(checkout):
     ) in text
     assert '| `anl` | +500 | 51.00 |  |  | 51.00 (1) | +1.00 (no interval) | 1 min 30 s |' in text
     assert '| `fcn` | 1,000 | 50.00 |' in text
+    assert '| **thin** | 30.00 | 30.00 |' in text
     assert '| sky | 90.00 |' in text and '| pole | no pixels |' in text
     assert 'mmattn ablate heads_alone_camvid --seeds 0 1 2 --amp\n' in text
-    assert '- commit: abc1234 (9 runs); def5678 (1 runs)\n- versions: torch 9.9\n' in text
+    assert '- commit: abc1234 (9 runs); def5678 (1 run)\n- versions: torch 9.9\n' in text
     assert part(page, 'Six heads, one run each') == part(before, 'Six heads, one run each')
 
 
@@ -90,7 +95,7 @@ def test_rows_of_a_changed_config_are_not_mixed(checkout):
     append(checkout, 'fcn', 1, 20.0, digest='1')
     text = part(render_results(checkout), 'Which of the six heads does better than an FCN')
     assert '| `fcn` | 1,000 | 20.00 | 20.00 (1) |' in text
-    assert 'not counted: 1 rows of an earlier config of their variant' in text
+    assert 'not counted: 1 row of an earlier config of a variant' in text
 
 
 def test_rows_of_an_unknown_study_are_told(checkout):

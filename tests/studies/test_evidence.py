@@ -88,6 +88,11 @@ def test_a_file_of_something_else_is_refused_before_the_first_run(write_study, t
     assert not (tmp_path / 'work').exists()
 
 
+def test_a_folder_is_refused_before_the_first_run(write_study, tmp_path):
+    with pytest.raises(UserError, match='name another file with --append'):
+        ablate(write_study(), work_dir=tmp_path / 'work', append=tmp_path)
+
+
 def test_a_run_without_a_score_has_no_row(six_runs, tmp_path):  # noqa: F811
     file, folder, made = six_runs
     made[0].note(metrics={}, class_iou={})
