@@ -23,18 +23,18 @@ those of their first seed. What was not noted when it was measured says so.
 # Title and introduction of a file, by its name.
 SECTIONS = {
     'heads_camvid': (
-        'Heads on CamVid, from scratch, on a CPU',
+        'Heads on CamVid, from scratch, by a recipe for CPUs',
         """\
 ResNet-18 (V1c, output stride 8, contract_dilation), 128 head channels, no pretrained weights.
 Images resized to 480x360 times 0.5 to 1.0, crops of 180x240, flips; AdamW, learning rate 1e-3 to
-1e-4 (poly 0.9), weight decay 0.01; batch 8, 1,200 iterations; bfloat16 autocast and
-channels_last; cross entropy with class weights, 1 / ln(1.1 + share of the pixels) as in ENet,
+1e-4 (poly 0.9), weight decay 0.01; batch 8, 1,200 iterations; mixed precision (on CPUs bfloat16)
+and channels_last; cross entropy with class weights, 1 / ln(1.1 + share of the pixels) as in ENet,
 where nothing else is said. Scored on the 101 val images, whole, at 240x180, against labels of
 full size, one scale, after the last iteration.
 """,
     ),
     'plugins_camvid': (
-        'Plugins in the backbone on CamVid, a short run on a CPU',
+        'Plugins in the backbone on CamVid, a short run',
         """\
 FCN on ResNet-18, the recipe above, class weights included, with 400 iterations instead of 1,200;
 nothing but the plugin differs between the rows. Plugins stand after the last convolution of each
