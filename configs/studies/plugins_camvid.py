@@ -3,6 +3,7 @@ question = 'Which mechanism helps in the backbone of an FCN within 400 iteration
 base = '../ablations/fcn_r18-d8_1xb8-400it_camvid-180x240.py'
 data = 'CamVid'
 baseline = 'none'
+seeds = [0, 1, 2, 3, 4]
 variants = dict(
     none=dict(),
     bam='../ablations/fcn-bam_r18-d8_1xb8-400it_camvid-180x240.py',

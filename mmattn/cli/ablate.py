@@ -26,6 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--amp', action='store_true', help='mixed precision, as of train and test')
     parser.add_argument('--work-dir', help='default: work_dirs/studies/<name of the study>')
+    parser.add_argument(
+        '--append',
+        metavar='FILE',
+        help='CSV file that gets a row of each finished run as it ends, each once',
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,4 +1,4 @@
-"""Write docs/zoo.md, the table of all mechanisms, docs/checkpoints.md and docs/export_sizes.md."""
+"""Write the pages of docs that are made of data, such as the table of all mechanisms."""
 
 import argparse
 from pathlib import Path
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from mmattn.cli.checkpoints_page import render_checkpoints
     from mmattn.cli.export_page import measure_sizes, render_sizes
+    from mmattn.cli.results_page import render_results
     from mmattn.cli.zoo_page import measure_latency, render_zoo
 
     root = Path(__file__).resolve().parents[2]
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> None:
         'zoo.md': render_zoo,
         'checkpoints.md': render_checkpoints,
         'export_sizes.md': render_sizes,
+        'results.md': render_results,
     }
     for name, render in pages.items():
         target = root / 'docs' / name

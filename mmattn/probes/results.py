@@ -1,7 +1,5 @@
 """Finished cells in a CSV file, and what several seeds of one say together."""
 
-import csv
-import io
 import math
 import statistics
 from collections import defaultdict
@@ -9,12 +7,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from mmattn.rows import append_row, read_rows
+
 SOLVED, FAILED = 0.98, 0.60  # accuracies from which, and up to which, a verdict is given
 
 # Two-sided 95 % quantiles of Student's t for 1, 2, ... degrees of freedom; the last one serves
 # for more.
 _STUDENT = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262)
 _NORMAL = 1.96
+_KEY = slice(0, 4)  # fields of a cell
 
 
 class Cell(NamedTuple):
@@ -43,7 +44,7 @@ class Cell(NamedTuple):
 
     @property
     def key(self) -> tuple[str, str, int, int]:
-        return self[:4]
+        return self[_KEY]
 
 
 class Summary(NamedTuple):
@@ -61,44 +62,13 @@ class Summary(NamedTuple):
 
 
 def read_cells(path: Path) -> list[Cell]:
-    """The finished cells of a file, none where there is no file.
-
-    A last line without its end is that of a process that was killed while it wrote, and left out.
-
-    Raises:
-        ValueError: A line that is not one of a cell.
-    """
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding='utf-8').splitlines(keepends=True)
-    cells = []
-    for number, row in enumerate(csv.reader(line for line in lines if line.endswith('\n')), 1):
-        if tuple(row) == Cell._fields:  # two, where two processes began the file at once
-            continue
-        try:
-            values = zip(Cell.__annotations__.values(), row, strict=True)
-            cells.append(Cell(*(kind(value) for kind, value in values)))
-        except ValueError as error:
-            raise ValueError(
-                f'{path}, line {number}: expected {",".join(Cell._fields)}, got {",".join(row)}'
-            ) from error
-    return cells
+    """The finished cells of a file, as `mmattn.rows.read_rows` reads them."""
+    return read_rows(path, Cell)
 
 
 def append_cell(path: Path, cell: Cell) -> None:
-    """Add a cell to the file in one write; a half line at its end is taken away first."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = path.read_text(encoding='utf-8') if path.is_file() else ''
-    whole = text[: text.rfind('\n') + 1]
-    if whole != text:
-        path.write_text(whole, encoding='utf-8')
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator='\n')
-    if not whole:
-        writer.writerow(Cell._fields)
-    writer.writerow(cell)
-    with path.open('a', encoding='utf-8') as file:
-        file.write(buffer.getvalue())
+    """Add a cell to the file, as `mmattn.rows.append_row` does, unless it has one of that key."""
+    append_row(path, cell, _KEY)
 
 
 def summarise(cells: Iterable[Cell]) -> dict[tuple[str, str, int], Summary]:

@@ -1,7 +1,7 @@
 """Running a study, and going on with one."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,7 @@ from mmattn.engine.runner import separate_run
 from mmattn.errors import UserError
 from mmattn.files import check_writable
 from mmattn.studies import overview
+from mmattn.studies.evidence import append_run, read_evidence
 from mmattn.studies.folder import (
     move_aside,
     plan_runs,
@@ -60,6 +61,7 @@ def ablate(
     amp: bool = False,
     work_dir: str | Path | None = None,
     launcher_options: Mapping[str, Any] | None = None,
+    append: str | Path | None = None,
 ) -> Ablation:
     """Train and test every variant of a study from every seed.
 
@@ -74,6 +76,8 @@ def ablate(
         amp: Mixed precision, as of `train` and `test`.
         work_dir: Folder of all runs; default `work_dirs/studies/<name of the study>`.
         launcher_options: Parameters of submitit.
+        append: CSV file that gets a row of each finished run as it ends, or, where it ended in an
+            earlier start without one, now; a row that is there is left alone.
 
     Raises:
         UserError: Whatever can be known to be wrong before the first run; results of an earlier
@@ -89,6 +93,9 @@ def ablate(
         raise UserError(f'--slurm-options have no effect with --launcher {launcher}')
     folder = study_folder(plan, work_dir)
     check_writable(folder, 'work dir', 'name another with --work-dir')
+    if append:
+        check_writable(Path(append).parent, 'the folder', 'name another file with --append')
+        read_evidence(Path(append))  # a file of something else is told before the first run
     if launcher == 'slurm':
         started = SlurmLauncher(folder / 'slurm', launcher_options or {})
     else:
@@ -96,13 +103,14 @@ def ablate(
     with separate_run(), sole_run(folder):
         take_over(folder, resume, amp)
         configs = write_configs(plan, folder)
-        check_variants(plan, configs)
+        parameters = check_variants(plan, configs)
         runs = plan_runs(plan, folder, seeds, amp)
         for run in runs:
             move_aside(run)
         write_note(folder, amp, seeds)
         log = _Log(folder / 'log.txt', Console())
-        _run(plan, [run for run in runs if run.state()['state'] != DONE], runs, started, log)
+        keep = _Keeper(Path(append), plan, parameters, log) if append else lambda run: None
+        _run(plan, runs, started, log, keep)
     return Ablation(plan, folder, runs)
 
 
@@ -121,14 +129,38 @@ class _Log:
             print(line, flush=True)
 
 
+@dataclass(frozen=True)
+class _Keeper:
+    """Gives a file of evidence the rows of finished runs."""
+
+    path: Path
+    study: Study
+    parameters: dict[str, int]
+    log: _Log
+
+    def __call__(self, run: Run) -> None:
+        rows = append_run(self.path, self.study, run, self.parameters)
+        if rows is None:
+            self.log(f'{run.name}: no row for {self.path}, since the run left no mIoU')
+        elif rows[0].miou != rows[1].miou:
+            self.log(
+                f'{run.name}: {self.path} has a row of this variant, seed and config, with mIoU '
+                f'{rows[1].miou:.2f}; it is left as it is'
+            )
+
+
 def _run(
     study: Study,
-    to_do: list[Run],
     runs: list[Run],
     launcher: LocalLauncher | SlurmLauncher,
     log: _Log,
+    keep: Callable[[Run], None],
 ) -> None:
     """Run what is to do, and show how it goes."""
+    to_do = [run for run in runs if run.state()['state'] != DONE]
+    for run in runs:
+        if run not in to_do:
+            keep(run)
     settings = study.variants[study.baseline].settings
     iterations = (settings.get('train_cfg') or {}).get('max_iters')
 
@@ -150,6 +182,8 @@ def _run(
                     now = state['state'], state.get('step')
                     if seen.get(run) != now and now[0] != TO_DO:
                         log(overview.lines([run])[0])
+                        if now[0] == DONE:
+                            keep(run)
                     seen[run] = now
                 if log.console.is_terminal:
                     live.update(table(), refresh=True)

@@ -34,6 +34,20 @@ _NAME = re.compile(r'\w[\w.+-]*')
 _TAKEN = ('report', 'slurm')  # folders of a study beside those of its variants
 
 
+def _digest(settings: Mapping[str, Any]) -> str:
+    text = json.dumps(settings, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _without(settings: Any, key: str) -> Any:
+    """Nested settings without one key, wherever it stands."""
+    if isinstance(settings, Mapping):
+        return {name: _without(value, key) for name, value in settings.items() if name != key}
+    if isinstance(settings, list | tuple):
+        return [_without(value, key) for value in settings]
+    return settings
+
+
 def _is(kind: type, of: type | None = None) -> Callable[[Any], bool]:
     """Whether a value is of a kind, and all in it of another."""
 
@@ -73,8 +87,12 @@ class Variant:
     @cached_property
     def digest(self) -> str:
         """The same for the same settings, whatever their order."""
-        text = json.dumps(self.settings, sort_keys=True, default=str)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return _digest(self.settings)
+
+    @cached_property
+    def portable_digest(self) -> str:
+        """The same on machines that have the data in other folders."""
+        return _digest(_without(self.settings, 'data_root'))
 
     @property
     def text(self) -> str:
@@ -153,21 +171,26 @@ def check_seeds(seeds: Sequence[int]) -> None:
         raise UserError(f'seeds must be different whole numbers from 0 on, got {list(seeds)}')
 
 
-def check_variants(study: Study, configs: Mapping[str, Path]) -> None:
+def check_variants(study: Study, configs: Mapping[str, Path]) -> dict[str, int]:
     """Raise UserError where a config names what does not exist, or a model that cannot be built.
 
     Args:
         study: The study.
         configs: The config file of each variant.
+
+    Returns:
+        The number of parameters of each variant's model.
     """
+    parameters = {}
     for name, path in configs.items():
         try:
             cfg = load_config(path)
             require_keys(cfg, path, 'model')
             drop_pretrained(cfg)
-            look_at_model(cfg)
+            parameters[name] = look_at_model(cfg).parameters
         except UserError as error:
             raise UserError(f'variant {name!r} of study {study.name}: {error}') from error
+    return parameters
 
 
 def flatten(overrides: Mapping[str, Any], place: str = '') -> Iterator[tuple[str, Any]]:

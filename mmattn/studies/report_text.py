@@ -35,16 +35,17 @@ def summary(results: Results) -> list[Block]:
     blocks: list[Block] = [Paragraph(_state(results)), Bullets(verdicts)]
     intervals = sum(found is not None and found.low is not None for found in differences.values())
     if intervals > 1:
-        expected = (1 - CONFIDENCE) * intervals
-        blocks.append(
-            Paragraph(
-                f'{intervals} variants are compared with one baseline. Where there is no '
-                f'difference at all, {expected:.2g} of {intervals} intervals of {CONFIDENCE:.0%} '
-                'leave 0 out by chance: a single difference that is only just shown wants more '
-                'seeds.'
-            )
-        )
+        blocks.append(Paragraph(by_chance(intervals)))
     return blocks
+
+
+def by_chance(intervals: int) -> str:
+    """How many of several intervals leave 0 out where there is nothing to show."""
+    return (
+        f'{intervals} variants are compared with one baseline. Where there is no difference at '
+        f'all, {(1 - CONFIDENCE) * intervals:.2g} of {intervals} intervals of {CONFIDENCE:.0%} '
+        'leave 0 out by chance: a single difference that is only just shown wants more seeds.'
+    )
 
 
 def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[Block]:

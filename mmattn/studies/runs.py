@@ -13,10 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import mmattn
 from mmattn.engine.lock import start_of
 from mmattn.engine.record import run_checkpoints
 from mmattn.files import write_atomically
+from mmattn.provenance import commit, device_name
 from mmattn.studies.child import PARENT
 
 TO_DO, RUNNING, DONE, FAILED, STOPPED = 'to do', 'running', 'done', 'failed', 'stopped'
@@ -117,7 +120,7 @@ def execute(
     """
     run.folder.mkdir(parents=True, exist_ok=True)
     end_what_is_left(run)
-    run.note(state=RUNNING, error=None, began=time.time())
+    run.note(state=RUNNING, error=None, began=time.time(), **_origin(run))
     trained = run.state().get('trained') and run_checkpoints(run.work_dir)
     for step in ('test',) if trained else ('train', 'test'):
         began = time.time()
@@ -133,6 +136,16 @@ def execute(
             return
         run.note(trained=True, checkpoint=str(checkpoints[-1]))
     run.note(state=DONE, ended=time.time(), **(run.written_metrics() or {}))
+
+
+def _origin(run: Run) -> dict[str, str]:
+    """What runs, and where; of a run that goes on with something else, both."""
+    device = device_name('cuda' if torch.cuda.is_available() else 'cpu')
+    now, before = {'commit': commit(), 'machine': device}, run.state()
+    return {
+        key: value if value in (known := before.get(key) or value) else f'{known} + {value}'
+        for key, value in now.items()
+    }
 
 
 def _step(

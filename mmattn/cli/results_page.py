@@ -1,0 +1,133 @@
+"""The page of what was measured, docs/results.md, from the rows of finished runs."""
+
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from textwrap import fill
+
+from mmengine.config import Config
+
+from mmattn.cli.results_tables import (
+    FEWEST_SEEDS,
+    Variants,
+    class_table,
+    difference_to,
+    rows_of,
+    scores_of,
+    variant_table,
+)
+from mmattn.cli.results_text import BY_HAND, INTRODUCTION, SECTIONS, Scores
+from mmattn.errors import UserError
+from mmattn.studies.evidence import EvidenceRow, current, read_evidence
+from mmattn.studies.report_text import by_chance, verdict
+
+FOLDER = 'benchmarks/results/studies'
+WIDTH = 100  # of the lines of a text with figures
+_ORIGIN = ('commit', 'versions', 'machine', 'note')
+
+
+def render_results(root: Path) -> str:
+    """The text of docs/results.md.
+
+    Args:
+        root: The checkout.
+
+    Raises:
+        UserError: A file that is none of rows, or rows of a study that the checkout does not have.
+    """
+    files = {path.stem: path for path in sorted((root / FOLDER).glob('*.csv')) if _is_ours(path)}
+    order = [*SECTIONS, *(name for name in files if name not in SECTIONS)]
+    parts = [_section(root, files[name]) for name in order if name in files]
+    return '\n'.join([INTRODUCTION, *parts])
+
+
+def _is_ours(file: Path) -> bool:
+    """The folder has tables of other columns too."""
+    return file.read_text(encoding='utf-8').partition('\n')[0] == ','.join(EvidenceRow._fields)
+
+
+def _section(root: Path, file: Path) -> str:
+    """All tables of a file, those of studies first."""
+    title, introduction = SECTIONS.get(file.stem, (file.stem.replace('_', ' '), ''))
+    rows = read_evidence(file)
+    names = dict.fromkeys(row.study for row in rows)
+    order = [*(name for name in names if name not in BY_HAND), *(n for n in BY_HAND if n in names)]
+    sets = {name: current(row for row in rows if row.study == name) for name in order}
+    scores = {
+        name: {variant: scores_of(seeds) for variant, seeds in variants.items()}
+        for name, variants in sets.items()
+    }
+    parts = [f'## {title}\n', *([introduction] if introduction else [])]
+    for name, variants in sets.items():
+        render = _by_hand if name in BY_HAND else _study
+        parts += render(root, name, variants, scores)
+        earlier = sum(row.study == name for row in rows) - sum(map(len, variants.values()))
+        parts += [_origin(file, variants, earlier)]
+    return '\n'.join(parts)
+
+
+def _by_hand(root: Path, name: str, variants: Variants, scores: Scores) -> Iterator[str]:
+    trainings = BY_HAND[name]
+    if trainings.title:
+        yield f'### {trainings.title}\n'
+    yield variant_table(variants, trainings.baseline)
+    yield '\n\n'.join(fill(text, WIDTH) for text in trainings.words(scores).split('\n\n')) + '\n'
+    yield _commands(_training(name, seeds[min(seeds)]) for seeds in variants.values())
+
+
+def _study(root: Path, name: str, variants: Variants, scores: Scores) -> Iterator[str]:
+    file = root / 'configs/studies' / f'{name}.py'
+    if not file.is_file():
+        raise UserError(f'{FOLDER} has rows of study {name}, but there is no {file}')
+    study = Config.fromfile(file, import_custom_modules=False)
+    yield f'### {study.question}\n'
+    yield (
+        'Variants of one seed share the order of the data, the augmentations, and the initial '
+        'weights of the layers that they have in common.\n'
+    )
+    found = {
+        variant: difference
+        for variant in variants
+        if (difference := difference_to(variants, study.baseline, variant))
+        and difference.seeds >= FEWEST_SEEDS
+    }
+    if found:
+        lines = [f'- {verdict(variant, study.baseline, d)}' for variant, d in found.items()]
+        yield '\n'.join([*lines, *(['', by_chance(len(found))] if len(found) > 1 else []), ''])
+    yield variant_table(variants, study.baseline)
+    yield from class_table(variants, study.get('class_groups') or {})
+    seeds = ' '.join(map(str, sorted({row.seed for row in rows_of(variants)})))
+    options = dict.fromkeys(row.options for row in rows_of(variants))
+    yield _commands(f'mmattn ablate {name} --seeds {seeds} {each}'.strip() for each in options)
+
+
+def _origin(file: Path, variants: Variants, earlier: int) -> str:
+    """Where the rows come from."""
+    rows = rows_of(variants)
+    seeds = ', '.join(map(str, sorted({row.seed for row in rows})))
+    lines = [f'rows: [{file.name}](../{FOLDER}/{file.name})', f'seeds: {seeds}']
+    for key in _ORIGIN:
+        values = Counter(getattr(row, key) or 'not noted' for row in rows)
+        words = [f'{each} ({_count(n, "run")})' for each, n in values.items()]
+        words = words if len(values) > 1 else list(values)
+        if key != 'note' or any(row.note for row in rows):
+            lines.append(f'{key}: {"; ".join(words)}')
+    if earlier:
+        lines.append(f'not counted: {_count(earlier, "row")} of an earlier config of a variant')
+    return ''.join(f'- {line}\n' for line in lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f'{number} {what}{"s" if number > 1 else ""}'
+
+
+def _training(name: str, row: EvidenceRow) -> str:
+    if not row.options:
+        return f'# {row.variant}: the options were not kept; the config is {row.config}'
+    place = shlex.quote(f'work_dirs/{name}/{row.variant}')
+    return f'mmattn train {row.config} --work-dir {place} --seed {row.seed} {row.options}'
+
+
+def _commands(lines: Iterable[str]) -> str:
+    return '\n'.join(['```bash', *lines, '```', ''])
