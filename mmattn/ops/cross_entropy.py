@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 from torch.nn import functional as F
 
-_CACHE_BYTES = 2**20  # of a band, for each thread; half and twice as much took as long
+_CACHE_BYTES = 2**21  # of a band, for each thread; half and twice as much took as long
 
 
 def upsampled_cross_entropy(
