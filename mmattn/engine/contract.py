@@ -33,6 +33,7 @@ PRIVATE = {
     'mmseg.models.backbones:ResNet.make_stage_plugins': 'plugins of a stage are checked',
     'mmseg.models.backbones:ResNet.make_res_layer': 'stages are built of our blocks',
     'mmseg.models.decode_heads.decode_head:BaseDecodeHead._transform_inputs': 'their inputs',
+    'mmseg.models.decode_heads.decode_head:BaseDecodeHead._stack_batch_gt': 'their labels',
     'mmseg.models.decode_heads:FCNHead._forward_feature': 'overridden: context blocks',
     'torch:_C._current_graph_task_id': 'tells a recomputation (attention.norms)',
     'torch.nn.modules.batchnorm:_BatchNorm': 'the base of all batch norms (attention.norms)',

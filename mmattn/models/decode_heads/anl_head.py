@@ -7,13 +7,14 @@ from mmseg.registry import MODELS
 from torch import Tensor, nn
 
 from mmattn.attention import AFNB, APNB
+from mmattn.models.decode_heads.banded_loss import BandedLoss
 from mmattn.models.decode_heads.layers import conv3x3, drop
 
 _BLOCKS = ('AFNB', 'APNB')
 
 
 @MODELS.register_module()
-class ANLHead(BaseDecodeHead):
+class ANLHead(BandedLoss, BaseDecodeHead):
     """AFNB fuses stages 3 and 4, a 3x3 convolution reduces, APNB adds context (figure 4).
 
     Loads state dicts of mmseg's ANNHead, whose constructor arguments it has.

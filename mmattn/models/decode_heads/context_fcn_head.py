@@ -6,8 +6,10 @@ import torch
 from mmseg.models.decode_heads.fcn_head import FCNHead
 from torch import Tensor
 
+from mmattn.models.decode_heads.banded_loss import BandedLoss
 
-class ContextFCNHead(FCNHead):
+
+class ContextFCNHead(BandedLoss, FCNHead):
     """mmseg's FCN head with a context block between its two convolutions.
 
     Args:

@@ -6,11 +6,12 @@ from mmseg.utils import SampleList, add_prefix
 from torch import Tensor, nn
 
 from mmattn.attention import ChannelAttention, PositionAttention
+from mmattn.models.decode_heads.banded_loss import BandedLoss
 from mmattn.models.decode_heads.layers import conv3x3, drop
 
 
 @MODELS.register_module()
-class DANetHead(BaseDecodeHead):
+class DANetHead(BandedLoss, BaseDecodeHead):
     """Position and channel attention side by side; their sum is classified, and each branch too.
 
     Three outputs are supervised; the fused one is the prediction. Loads state dicts of mmseg's

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmattn.attention import FullyAttentional
+from mmattn.models.decode_heads.banded_loss import BandedLoss
 from mmattn.models.decode_heads.layers import conv3x3, drop
 from mmattn.models.mechanisms import build_mechanism
 
 
 @MODELS.register_module()
-class FLAHead(BaseDecodeHead):
+class FLAHead(BandedLoss, BaseDecodeHead):
     """A fully attentional block on reduced stage-4 features, concatenated with stage 4.
 
     Two auxiliary outputs, on stages 2 and 3, are part of the head as in the authors' network, so

@@ -6,11 +6,12 @@ from torch import Tensor
 
 from mmattn.attention import ObjectAttention, SpatialGather
 from mmattn.attention.weighing import Weigh, compute
+from mmattn.models.decode_heads.banded_loss import BandedLoss
 from mmattn.models.decode_heads.layers import conv3x3
 
 
 @MODELS.register_module()
-class OCRNetHead(BaseCascadeDecodeHead):
+class OCRNetHead(BandedLoss, BaseCascadeDecodeHead):
     """Object regions gathered from the previous head's logits; pixels attend to them (figure 3).
 
     The second head of a CascadeEncoderDecoder. Loads state dicts of mmseg's OCRHead, whose
