@@ -59,11 +59,10 @@ class ChannelsOfLines(ChannelAttending):
 
     def compute(self) -> Tensor:
         # Channels are the positions here and the L pixels of a line the features.
-        query, key, value = (
-            t.transpose(2, 3).flatten(0, 1)
-            for t in (self.lines, self.key.expand_as(self.lines), self.lines)
+        lines, key = (
+            t.transpose(2, 3).flatten(0, 1) for t in (self.lines, self.key.expand_as(self.lines))
         )
-        out = dot_product_attention(query, key, value, scale=1.0)
+        out = dot_product_attention(lines, key, lines, scale=1.0)
         return out.transpose(1, 2).unflatten(0, self.lines.shape[:2]).transpose(1, 2)
 
     def weights(self, queries: Tensor | None = None) -> Tensor:

@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Scores beyond this number (64 MiB in fp32) are worth a fused kernel on the CPU at inference.
+from mmattn.attention.chunks import attend_in_chunks, plain_attention
+
+# Scores beyond this number (64 MiB in fp32) are not kept in memory.
 _LARGE_MAP = 2**24
 
 
@@ -44,9 +46,9 @@ def with_pooled_queries(attend: Callable[[Tensor], Tensor], x: Tensor, scale: in
 def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Single-head attention between two feature maps: ``softmax(scale * query^T key) value``.
 
-    Fused kernels keep the S x T scores out of memory; on the CPU they pay only at inference on
-    large maps (training there is two to three times faster with plain matrix products), and in
-    fp16, whose range the scores may leave: the kernels keep theirs in fp32.
+    Large S x T maps of scores are kept out of memory: by torch's fused kernels on GPUs, in fp16,
+    whose range the scores may leave (the kernels keep theirs in fp32), and on the CPU at inference;
+    in chunks in training there, which is two to three times faster than the kernels.
 
     Args:
         query: Shape (B, Cq, *S), S being one or two spatial sizes.
@@ -61,11 +63,11 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: floa
     query, key, value = (x.flatten(2).transpose(1, 2) for x in (query, key, value))
     on_cpu = query.device.type == 'cpu'
     large = query.shape[0] * query.shape[1] * key.shape[1] > _LARGE_MAP
-    if on_cpu and (torch.is_grad_enabled() or not large) and not _computes_in_fp16(query):
-        scores = torch.matmul(query * scale, key.transpose(1, 2))
-        out = torch.matmul(scores.softmax(dim=-1), value)
-    else:
+    if not on_cpu or _computes_in_fp16(query) or (large and not torch.is_grad_enabled()):
         out = _fused_attention(query, key, value, scale, equal_widths=on_cpu)
+    else:
+        query = query if scale == 1 else query * scale  # 1 would be a copy, kept for the backward
+        out = (attend_in_chunks if large else plain_attention)(query, key, value)
     return out.transpose(1, 2).unflatten(2, spatial)
 
 

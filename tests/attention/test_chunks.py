@@ -1,0 +1,76 @@
+"""Attention in chunks is attention, with less memory."""
+
+import pytest
+import torch
+
+from mmattn.attention import chunks, functional
+from mmattn.attention.chunks import attend_in_chunks, plain_attention
+from mmattn.attention.functional import dot_product_attention
+from tests.memory import peak_memory
+
+
+def inputs(batch=3, queries=10, keys=7, width=4, value_width=5, dtype=torch.float64):
+    generator = torch.Generator().manual_seed(0)
+    shapes = (queries, width), (keys, width), (keys, value_width)
+    return [
+        torch.randn(batch, *shape, generator=generator, dtype=dtype).requires_grad_()
+        for shape in shapes
+    ]
+
+
+# Keys are 7 and queries 10: a query, four queries, an image, two images, all three at a time.
+@pytest.mark.parametrize('scores', [1, 28, 70, 140, 1000])
+def test_chunks_of_any_size_give_the_output_and_gradients_of_the_whole(monkeypatch, scores):
+    monkeypatch.setattr(chunks, '_CHUNK', scores)
+    x = inputs()
+    expected, out = plain_attention(*x), attend_in_chunks(*x)
+    torch.testing.assert_close(out, expected)
+    grad = torch.randn_like(out)
+    for one, other in zip(*(torch.autograd.grad(y, x, grad) for y in (out, expected)), strict=True):
+        torch.testing.assert_close(one, other)
+    assert torch.autograd.gradcheck(attend_in_chunks, x)
+
+
+def test_the_second_derivative_is_that_of_the_composition(monkeypatch):
+    monkeypatch.setattr(chunks, '_CHUNK', 20)
+    x = inputs(1, 4, 3, 2, 2)
+    assert torch.autograd.gradgradcheck(attend_in_chunks, x)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_half_precision_is_as_exact_as_the_composition(dtype):
+    x = inputs(2, 96, 96, 16, 16, torch.float32)
+    grad = torch.randn(2, 96, 16)
+    exact = torch.autograd.grad(plain_attention(*(t.double() for t in x)), x, grad.double())
+
+    def errors(attend):
+        with torch.autocast('cpu', dtype):
+            out = attend(*x)
+        assert out.dtype == dtype
+        found = torch.autograd.grad(out, x, grad.to(dtype))
+        return torch.tensor([(a - b).norm() for a, b in zip(found, exact, strict=True)])
+
+    assert (errors(attend_in_chunks) <= 1.05 * errors(plain_attention)).all()
+
+
+def test_training_on_a_large_map_keeps_a_small_part_of_the_memory():
+    x = [torch.randn(1, width, 72, 72, requires_grad=True) for width in (8, 8, 32)]
+
+    def train():
+        return torch.autograd.grad(dot_product_attention(*x, scale=1.0).sum(), x)
+
+    scores = 4 * 72**4  # bytes, of which the composition holds three
+    assert peak_memory(train) < 0.5 * scores
+
+
+def test_small_maps_are_not_computed_twice(monkeypatch):
+    monkeypatch.setattr(functional, 'attend_in_chunks', None)
+    x = [torch.randn(8, width, 23, 30, requires_grad=True) for width in (4, 4, 8)]
+    dot_product_attention(*x, scale=1.0).sum().backward()
+
+
+def test_gradients_of_functions_of_torch():
+    x = inputs(1, 6, 5, 2, 3)
+    total = torch.func.grad(lambda *x: attend_in_chunks(*x).square().sum(), argnums=(0, 1, 2))(*x)
+    expected = torch.autograd.grad(plain_attention(*x).square().sum(), x)
+    torch.testing.assert_close(total, expected)
