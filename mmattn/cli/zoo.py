@@ -1,4 +1,4 @@
-"""Write docs/zoo.md, the table of all mechanisms, docs/checkpoints.md and docs/export_sizes.md."""
+"""Write the generated pages of docs: zoo, checkpoints, export_sizes and benchmarks."""
 
 import argparse
 from pathlib import Path
@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from mmattn.cli.benchmarks_page import render_benchmarks
     from mmattn.cli.checkpoints_page import render_checkpoints
     from mmattn.cli.export_page import measure_sizes, render_sizes
     from mmattn.cli.zoo_page import measure_latency, render_zoo
@@ -33,6 +34,7 @@ def run(args: argparse.Namespace) -> None:
         'zoo.md': render_zoo,
         'checkpoints.md': render_checkpoints,
         'export_sizes.md': render_sizes,
+        'benchmarks.md': render_benchmarks,
     }
     for name, render in pages.items():
         target = root / 'docs' / name
