@@ -1,11 +1,12 @@
 """Every kind measures what it says, on small sizes, and its results can be written."""
 
 import sys
+from functools import partial
 
 import pytest
 import torch
 
-from mmattn.benchmarks import KINDS, attention, evaluation, operator, training
+from mmattn.benchmarks import KINDS, attention, evaluation, inference, operator, training
 from mmattn.benchmarks.models import METHODS, TRAINING, build_pair, load
 from mmattn.benchmarks.running import make_options
 from mmattn.cli import main
@@ -14,12 +15,28 @@ from mmattn.ops.extension import EXTENSION
 
 SMALL = {
     'operator': ('--sizes', '8x8'),
-    'attention': ('--sizes', '4x4', '8x8', '--models', 'CrissCross', 'APNB', 'AFNB', 'keys of C/8'),
+    'attention': ('--sizes', '4x4', '8x8', '--models', 'CrissCross', 'AFNB'),
     'heads': ('--sizes', '4x4', '--models', 'ocrnet', 'fla'),
     'inference': ('--sizes', '32x32', '--models', 'ccnet'),
     'training': ('--sizes', '32x32', '--models', 'gcnet'),
     'evaluation': ('--sizes', '64x64'),
 }
+
+
+def load_thin(expansion: int, pattern: str, method: str):
+    """The config of a method with an eighth of the channels."""
+    cfg = load(pattern, method)
+    cfg.merge_from_dict(
+        {
+            'model.backbone.base_channels': 8,
+            'model.backbone.stem_channels': 8,
+            'model.decode_head.in_channels': 64 * expansion,
+            'model.decode_head.channels': 16,
+            'model.auxiliary_head.in_channels': 32 * expansion,
+            'model.auxiliary_head.channels': 8,
+        }
+    )
+    return cfg
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +46,8 @@ def short(monkeypatch):
     monkeypatch.setattr(operator, 'PRODUCT', 64)
     monkeypatch.setattr(evaluation, 'CLASSES', (19,))
     monkeypatch.setattr(training, 'IMAGES', 2)
+    monkeypatch.setattr(training, 'load', partial(load_thin, 1))
+    monkeypatch.setattr(inference, 'load', partial(load_thin, 4))
 
 
 @pytest.mark.parametrize('kind', KINDS)
