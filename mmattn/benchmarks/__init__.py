@@ -49,14 +49,14 @@ class Case:
         jobs: What each side does.
         macs: Multiply-adds of each side, where they are counted.
         facts: Further cells of the row, by column.
-        memory: Whether peak memory is measured.
+        images: How many a job takes, where their number a second is told.
     """
 
     labels: dict[str, str]
     jobs: dict[str, Callable[[], object]]
     macs: dict[str, float] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
-    memory: bool = True
+    images: int = 0
 
 
 def words(size: Size) -> str:

@@ -7,6 +7,7 @@ import torch
 
 from mmattn.benchmarks import Case, Options, words
 from mmattn.benchmarks.models import INFERENCE, METHODS, build_pair, load
+from mmattn.benchmarks.timing import mean_speed_ups
 from mmattn.cost import count_macs
 
 TITLE = 'Decode heads'
@@ -17,6 +18,7 @@ nothing fused and nothing optimised. FLA has no twin in mmseg."""
 SIDE, REFERENCE = 'side', 'mmseg'
 SIZES = ((64, 64),)
 MODELS = METHODS
+findings = mean_speed_ups
 _CHANNELS = (256, 512, 1024, 2048)  # of the four stages of ResNet-50
 
 

@@ -5,9 +5,11 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmattn.benchmarks import Case, Options, Size, words
 from mmattn.benchmarks.models import INFERENCE, METHODS, batch, build_pair, load
+from mmattn.benchmarks.timing import mean_speed_ups
 from mmattn.cost import count_macs
 from mmattn.engine.optimized import optimized
 
@@ -22,6 +24,7 @@ trained models more are equal. FLA has no twin in mmseg."""
 SIDE, REFERENCE = 'side', 'mmseg'
 SIZES = ((512, 512),)
 MODELS = METHODS
+findings = mean_speed_ups
 
 
 def cases(options: Options) -> Iterator[Case]:
@@ -39,13 +42,14 @@ def cases(options: Options) -> Iterator[Case]:
                 labels={'method': method, 'image': words(size)},
                 jobs=jobs,
                 macs={side: count_macs(job) for side, job in jobs.items()},
+                images=1,
                 facts={'equal labels': f'{equal:.2%}'},
             )
 
 
 def _use_norms(model: nn.Module, size: Size) -> None:
     """Give batch norms the statistics of some images, as training would."""
-    norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     for norm in norms:
         norm.train().momentum = None  # the mean over batches
         norm.reset_running_stats()

@@ -65,6 +65,8 @@ def measure(kind: str, options: Options, report: Callable[[dict], None]) -> dict
         UserError: What is to be measured is not installed.
     """
     module = kind_module(kind)
+    if options.device == 'cuda':
+        torch.backends.cudnn.benchmark = True  # as in the configs of both sides
     results = {
         'kind': kind,
         'device': device_name(options.device),
@@ -92,10 +94,11 @@ def _measure_case(case: Case, reference: str, options: Options) -> dict:
         jobs.pop(reference, None)
     times = interleaved(jobs, options.device, options.rounds, timing.SECONDS)
     measured = {'labels': case.labels, **summarise(times, reference)}
-    if case.memory:
-        measured['memory'] = {name: peak_memory(job, options.device) for name, job in jobs.items()}
+    measured['memory'] = {name: peak_memory(job, options.device) for name, job in jobs.items()}
     if case.macs:
         measured['macs'] = {name: case.macs[name] for name in jobs}
+    if case.images:
+        measured['images'] = case.images
     if case.facts:
         measured['facts'] = case.facts
     return measured

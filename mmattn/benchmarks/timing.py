@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping
-from statistics import quantiles
+from statistics import geometric_mean, quantiles
 
 import torch
 
@@ -63,3 +63,19 @@ def summarise(times: Mapping[str, list[float]], reference: str) -> dict[str, dic
             if name != reference
         }
     return summary
+
+
+def mean_speed_ups(results: dict) -> list[str]:
+    """A paragraph: over all cases, the geometric mean of how many times as fast each side is."""
+    medians: dict[str, list[float]] = {}
+    for case in results['cases']:
+        for side, (_, median, _) in case.get('speed-up', {}).items():
+            medians.setdefault(side, []).append(median)
+    sides = [
+        f'`{side}` is {geometric_mean(values):.2f} times as fast as `{results["reference"]}` '
+        f'(between {min(values):.2f} and {max(values):.2f})'
+        for side, values in medians.items()
+    ]
+    count = max(map(len, medians.values()), default=0)
+    text = f'Geometric means over the {count} rows that were compared: {"; ".join(sides)}.'
+    return [text] if sides else []

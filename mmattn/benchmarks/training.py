@@ -11,6 +11,7 @@ from torch import nn
 from mmattn.apis.options import use_amp
 from mmattn.benchmarks import Case, Options, Size, words
 from mmattn.benchmarks.models import METHODS, TRAINING, batch, build_pair, load
+from mmattn.benchmarks.timing import mean_speed_ups
 
 TITLE = 'Training'
 TEXT = """\
@@ -22,6 +23,7 @@ float32. FLA has no twin in mmseg."""
 SIDE, REFERENCE = 'side', 'mmseg'
 SIZES = ((180, 240),)
 MODELS = METHODS
+findings = mean_speed_ups
 IMAGES = 8
 
 
@@ -39,7 +41,11 @@ def cases(options: Options) -> Iterator[Case]:
             for side, settings in (('mmattn', cfg), ('mmattn --amp', amp)):
                 model = copy.deepcopy(ours).to(memory_format=torch.channels_last)
                 jobs[side] = _step(model, settings, size)
-            yield Case(labels={'method': method, 'images': f'{IMAGES} of {words(size)}'}, jobs=jobs)
+            yield Case(
+                labels={'method': method, 'images': f'{IMAGES} of {words(size)}'},
+                jobs=jobs,
+                images=IMAGES,
+            )
 
 
 def _step(model: nn.Module, cfg: Config, size: Size) -> Callable[[], object]:

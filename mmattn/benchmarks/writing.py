@@ -93,6 +93,8 @@ def _cells(results: dict, case: dict, side: str) -> dict[str, str]:
     if compared:
         cells[f'{reference}: ms'] = _spread(times[reference])
         cells['times as fast'] = _spread(case['speed-up'][side])
+    if 'images' in case:
+        cells['images/s'] = _digits(1e3 * case['images'] / times[side][1])
     if side in memory:
         cells['extra MiB'] = _digits(memory[side] / 2**20)
         if compared and memory[reference] > 0:

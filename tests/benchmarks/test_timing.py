@@ -7,7 +7,7 @@ import torch
 
 from mmattn.benchmarks.growth import exponent
 from mmattn.benchmarks.memory import peak_memory
-from mmattn.benchmarks.timing import interleaved, spread, summarise
+from mmattn.benchmarks.timing import interleaved, mean_speed_ups, spread, summarise
 
 
 def test_sides_take_turns_and_the_warm_up_does_not_count():
@@ -58,3 +58,12 @@ def test_peak_memory_is_that_beyond_inputs_and_results():
     assert peak_memory(lambda: x + 1, 'cpu') < one / 100
     assert peak_memory(lambda: (x + 1).sum(), 'cpu') == pytest.approx(one, rel=0.01)
     assert peak_memory(lambda: (x + 1) * (x + 2), 'cpu') == pytest.approx(2 * one, rel=0.01)
+
+
+def test_mean_is_geometric_and_of_those_that_were_compared():
+    cases = [{'speed-up': {'ours': [1, ratio, 9]}} for ratio in (2.0, 8.0)]
+    results = {'reference': 'theirs', 'cases': [*cases, {}]}
+    (paragraph,) = mean_speed_ups(results)
+    assert '`ours` is 4.00 times as fast as `theirs` (between 2.00 and 8.00)' in paragraph
+    assert 'over the 2 rows' in paragraph
+    assert mean_speed_ups({'reference': 'theirs', 'cases': [{}]}) == []
