@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import methodcaller
 
 import torch
 from matplotlib.figure import Figure
@@ -10,7 +11,6 @@ from mmcv.cnn import NonLocal2d
 from torch import Tensor, nn
 
 from mmattn.attention import PositionAttention
-from mmattn.attention.weighing import Weighing
 from mmattn.benchmarks import Case, Options, words
 from mmattn.benchmarks.claims import Claim, check_claim
 from mmattn.benchmarks.drawing import growth_figure
@@ -46,7 +46,7 @@ class Explicit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return self.block(x, weigh=Weighing.explicit)
+        return self.block(x, weigh=methodcaller('explicit'))
 
 
 def _ours(name: str, **options: object) -> Callable[[int], nn.Module]:

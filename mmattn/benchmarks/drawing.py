@@ -42,9 +42,10 @@ def growth_figure(panels: Mapping[str, Mapping[str, Points]], label: str) -> Fig
         panels: Of each the curves by name, values by what they grow with.
         label: What they grow with.
     """
-    figure = Figure(figsize=(5.5 * len(panels), 5), dpi=120, layout='constrained')
-    axes = figure.subplots(1, len(panels), squeeze=False)[0]
-    for ax, (title, curves) in zip(axes, panels.items(), strict=True):
+    rows = -(-len(panels) // 2)
+    figure = Figure(figsize=(11, 0.8 + 4 * rows), dpi=120, layout='constrained')
+    axes = figure.subplots(rows, 2, squeeze=False).ravel()
+    for ax, (title, curves) in zip(axes, panels.items(), strict=False):
         for index, (name, points) in enumerate(curves.items()):
             x = sorted(points)
             marker = 'os^Dv<>PX*'[index % 10]
@@ -54,5 +55,5 @@ def growth_figure(panels: Mapping[str, Mapping[str, Points]], label: str) -> Fig
         ax.grid(color='0.9', linewidth=0.8)
         ax.spines[['top', 'right']].set_visible(False)
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc='outside lower center', ncols=4, frameon=False)
+    figure.legend(handles, names, loc='outside lower center', ncols=5, frameon=False)
     return figure

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from mmattn.benchmarks import KINDS, attention, evaluation, inference, operator, training
+from mmattn.benchmarks.memory import peak_memory
 from mmattn.benchmarks.models import METHODS, TRAINING, build_pair, load
 from mmattn.benchmarks.running import make_options
 from mmattn.cli import main
@@ -78,6 +79,15 @@ def test_maps_that_do_not_fit_into_memory_are_left_out(monkeypatch):
     options = make_options('attention', 'cpu', [(128, 128)], ['CrissCross', 'keys of C/8'])
     forward, _ = attention.cases(options)
     assert list(forward.jobs) == ['CrissCross']
+
+
+def test_the_papers_non_local_block_stores_its_scores_and_gives_the_same():
+    x = torch.randn(1, 16, 32, 32)
+    explicit = attention.BLOCKS[attention.EXPLICIT](16)
+    explicit.block.gamma.scale.data.fill_(1)
+    with torch.no_grad():
+        torch.testing.assert_close(explicit(x), explicit.block(x), atol=1e-5, rtol=1e-5)
+        assert peak_memory(lambda: explicit(x), 'cpu') > 4 * 1024**2
 
 
 @pytest.mark.parametrize('method', METHODS)
