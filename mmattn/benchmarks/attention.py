@@ -26,14 +26,15 @@ The blocks of the heads against the non-local block, one map of 512 channels, fl
 `NonLocal2d` is mmcv's, in its defaults: keys and values of 256 channels. `keys of C/8` is the
 block with which CCNet compares itself: keys of 64 channels, values of 512, all scores computed
 and stored. The others are those of `mmattn.attention` in their defaults, criss-cross attention
-with two steps. The pass with the backward gives the gradients of the map and of all parameters."""
+with two steps. The pass with the backward gives the gradients of the map and of all parameters.
+A block is left out where its tensors would not fit into the memory that is free, and on a CPU
+where a forward pass has more than 10^12 multiply-adds."""
 SIDE, REFERENCE = 'block', 'NonLocal2d'
 EXPLICIT = 'keys of C/8'
 SIZES = ((32, 32), (64, 64), (97, 97), (128, 128), (128, 256), (256, 256))
 CHANNELS = 512
-# Multiply-adds of a forward pass on a CPU, and of tensors for each byte that is kept for the
-# backward: what needs more is left out.
 _MOST_MACS = 1e12
+# Bytes at the peak of a non-local block for each that it keeps for the backward.
 _TENSORS = {'forward': 2, 'forward+backward': 3}
 
 

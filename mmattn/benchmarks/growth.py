@@ -1,6 +1,7 @@
 """How a cost grows with the map: exponents, and when a map is too large to be tried."""
 
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,6 +25,8 @@ def available_memory(device: str) -> int:
     """Bytes that could be allocated now."""
     if device == 'cuda':
         return torch.cuda.mem_get_info()[0]
-    lines = Path('/proc/meminfo').read_text().splitlines()
-    facts = dict(line.split(':') for line in lines)
+    file = Path('/proc/meminfo')
+    if not file.is_file():  # no Linux: what there is at all
+        return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')
+    facts = dict(line.split(':') for line in file.read_text().splitlines())
     return int(facts['MemAvailable'].split()[0]) * 1024
