@@ -63,11 +63,11 @@ def run(args: argparse.Namespace) -> None:
     from mmattn.files import check_writable
     from mmattn.provenance import device_name
 
-    folder = args.out or _ROOT / 'benchmarks/results' / slug(device_name(args.device))
-    check_writable(folder, 'the folder', 'name another: --out')
     options = make_options(
         args.kind, args.device, args.sizes, args.models, args.rounds, args.against == 'mmseg'
     )
+    folder = args.out or _ROOT / 'benchmarks/results' / slug(device_name(args.device))
+    check_writable(folder, 'the folder', 'name another: --out')
     with separate_run():
         results = measure(args.kind, options, _report)
     results['command'] = _command(sys.argv[1:])

@@ -114,6 +114,7 @@ def test_impossible_options_are_refused_with_the_remedy(kind, options, message):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason='there is a GPU')
-def test_a_gpu_that_is_not_there_is_said_to_be_so():
-    with pytest.raises(UserError, match='finds no GPU'):
-        make_options('heads', 'cuda')
+def test_a_gpu_that_is_not_there_is_said_to_be_so(capsys):
+    with pytest.raises(SystemExit, match='2'):
+        main(['benchmark', 'heads', '--device', 'cuda'])
+    assert 'torch finds no GPU' in capsys.readouterr().err

@@ -114,6 +114,15 @@ def test_claims_of_papers_are_held_against_the_figures(factor, verdict):
     assert 'says 85% fewer multiply-adds. Here: not measured.' in findings
 
 
+@pytest.mark.parametrize(('share', 'verdict'), [(0.153, 'holds'), (0.158, 'does not hold')])
+def test_fewer_multiply_adds_are_told_and_compared_in_percent(share, verdict):
+    case = {**blocks('97x97', 'forward', CrissCross=1)}
+    case['macs'] = {'keys of C/8': 1e9, 'CrissCross': share * 1e9}
+    findings = '\n'.join(attention.findings({'cases': [case]}))
+    said = f'says 85% fewer multiply-adds. Here: forward: {1 - share:.0%} fewer multiply-adds'
+    assert f'{said}, {verdict}.' in findings
+
+
 def test_growth_is_fitted_to_the_square_maps():
     cases = []
     for side in (16, 32, 64):
