@@ -1,6 +1,8 @@
 """Measure time and memory of this machine, against MMSegmentation's own code side by side."""
 
 import argparse
+import re
+import shlex
 import sys
 from pathlib import Path
 
@@ -79,10 +81,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _command(arguments: list[str]) -> str:
     """The command without the folder, which says nothing about the figures."""
-    parts = list(arguments)
-    if '--out' in parts:
-        del parts[parts.index('--out') : parts.index('--out') + 2]
-    return ' '.join(['mmattn', *parts])
+    return re.sub(r' --out[= ]\S+', '', shlex.join(['mmattn', *arguments]))
 
 
 def _report(case: dict) -> None:
