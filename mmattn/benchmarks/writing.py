@@ -54,7 +54,7 @@ def render(results: dict, picture: str | None) -> str:
     versions = ', '.join(f'{name} {value}' for name, value in results['versions'].items() if value)
     compared = any('speed-up' in case for case in results['cases'])
     paragraphs = [
-        f'{results["device"]}, {results["threads"]} threads, {versions}; command: '
+        f'{results["device"]}, threads: {results["threads"]}, {versions}; command: '
         f'`{results["command"]}`. Each side was timed at least {results["rounds"]} times, in turns '
         f'in one process; times are {_SPREADS}. The average load of the machine in the minute '
         f'before was {results["load"]:.1f} processes.',
