@@ -139,7 +139,7 @@ def test_attention_and_ops_import_torch_alone():
 # From the top of the house down; rooms of one row may import each other.
 ROOMS = (
     ('cli',),
-    ('web',),
+    ('benchmarks', 'web'),
     ('apis',),
     ('studies',),
     ('preflight',),

@@ -34,6 +34,7 @@ COMMANDS = (
     'browse',
     'analyze',
     'cost',
+    'benchmark',
     'probe',
     'convert',
     'export',

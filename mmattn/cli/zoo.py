@@ -18,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from mmattn.cli.benchmarks_page import render_benchmarks
     from mmattn.cli.checkpoints_page import render_checkpoints
     from mmattn.cli.export_page import measure_sizes, render_sizes
     from mmattn.cli.results_page import render_results
@@ -35,6 +36,7 @@ def run(args: argparse.Namespace) -> None:
         'checkpoints.md': render_checkpoints,
         'export_sizes.md': render_sizes,
         'results.md': render_results,
+        'benchmarks.md': render_benchmarks,
     }
     for name, render in pages.items():
         target = root / 'docs' / name

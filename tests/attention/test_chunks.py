@@ -6,7 +6,7 @@ import torch
 from mmattn.attention import chunks, functional
 from mmattn.attention.chunks import attend_in_chunks, plain_attention
 from mmattn.attention.functional import dot_product_attention
-from tests.memory import peak_memory
+from mmattn.benchmarks.memory import peak_memory
 
 
 def inputs(batch=3, queries=10, keys=7, width=4, value_width=5, dtype=torch.float64):
@@ -60,7 +60,7 @@ def test_training_on_a_large_map_keeps_a_small_part_of_the_memory():
         return torch.autograd.grad(dot_product_attention(*x, scale=1.0).sum(), x)
 
     scores = 4 * 72**4  # bytes, of which the composition holds three
-    assert peak_memory(train) < 0.5 * scores
+    assert peak_memory(train, 'cpu') < 0.5 * scores
 
 
 def test_small_maps_are_not_computed_twice(monkeypatch):

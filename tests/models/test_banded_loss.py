@@ -9,7 +9,7 @@ from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from benchmarks.criss_cross import peak_memory
+from mmattn.benchmarks.memory import peak_memory
 from mmattn.models.decode_heads import banded_loss
 
 LOSS = dict(type='CrossEntropyLoss')

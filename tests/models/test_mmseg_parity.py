@@ -1,9 +1,5 @@
 """Our heads take mmseg's arguments and state dicts and give mmseg's numbers."""
 
-import importlib.util
-from pathlib import Path
-
-import mmcv
 import pytest
 import torch
 from mmengine.structures import PixelData
@@ -12,6 +8,7 @@ from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmattn.attention import CrissCross
+from mmattn.benchmarks.models import criss_cross_of_mmcv
 from mmattn.models import ANLHead, CCNetHead, DANetHead, GCNetHead, OCRNetHead
 
 SIZES = [(13, 17), (9, 21)]
@@ -37,16 +34,9 @@ PAIRS = {
 
 
 @pytest.fixture(autouse=True)
-def criss_cross_of_mmcv(monkeypatch):
-    """mmcv's criss-cross attention is plain PyTorch, but a mmcv without compiled ops hides it."""
-    if cc_head.CrissCrossAttention is None:
-        path = Path(mmcv.__file__).parent / 'ops' / 'cc_attention.py'
-        spec = importlib.util.spec_from_file_location('mmcv_cc_attention', path)
-        module = importlib.util.module_from_spec(spec)
-        with monkeypatch.context() as patch:
-            patch.setattr('mmengine.registry.MODELS.register_module', lambda: lambda cls: cls)
-            spec.loader.exec_module(module)
-        monkeypatch.setattr(cc_head, 'CrissCrossAttention', module.CrissCrossAttention)
+def criss_cross():
+    with criss_cross_of_mmcv():
+        yield
 
 
 def build(name: str) -> tuple[nn.Module, nn.Module]:

@@ -1,0 +1,63 @@
+"""Inference with whole models, optimised, against mmseg's."""
+
+from collections.abc import Iterator
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from mmattn.benchmarks import Case, Options, Size, words
+from mmattn.benchmarks.models import INFERENCE, METHODS, batch, build_pair, load
+from mmattn.benchmarks.timing import mean_speed_ups
+from mmattn.cost import count_macs
+from mmattn.engine.optimized import optimized
+
+TITLE = 'Inference'
+TEXT = """\
+Whole models of the configs for ADE20K (ResNet-50 of output stride 8, 150 classes): from the
+pixels of one image to its labels, by `test_step`. `mmseg` is the model with mmseg's head, in
+float32, as mmseg's tools run it; `mmattn` is what `mmattn.Segmentor` and `--optimize` make of
+ours with the same weights. Weights are random: *equal labels* are those of the optimised model
+and the plain one in float32, on an image of noise, where many pixels are nearly undecided; of
+trained models more are equal. FLA has no twin in mmseg."""
+SIDE, REFERENCE = 'side', 'mmseg'
+SIZES = ((512, 512),)
+MODELS = METHODS
+findings = mean_speed_ups
+
+
+def cases(options: Options) -> Iterator[Case]:
+    """A case for each method and size of the image."""
+    for method in options.models:
+        models = build_pair(load(INFERENCE, method), options.device)
+        plain = models[REFERENCE if REFERENCE in models else 'mmattn'].eval()
+        _use_norms(plain, options.sizes[0])
+        models['mmattn'].load_state_dict(plain.state_dict())
+        models['mmattn'] = optimized(models['mmattn'])
+        for size in options.sizes:
+            jobs = {side: partial(_labels, model, size) for side, model in models.items()}
+            equal = (jobs['mmattn']() == _labels(plain, size)).float().mean()
+            yield Case(
+                labels={'method': method, 'image': words(size)},
+                jobs=jobs,
+                macs={side: count_macs(job) for side, job in jobs.items()},
+                images=1,
+                facts={'equal labels': f'{equal:.2%}'},
+            )
+
+
+def _use_norms(model: nn.Module, size: Size) -> None:
+    """Give batch norms the statistics of some images, as training would."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    for norm in norms:
+        norm.train().momentum = None  # the mean over batches
+        norm.reset_running_stats()
+    _labels(model, size, images=2)
+    model.eval()
+
+
+@torch.no_grad()
+def _labels(model: nn.Module, size: Size, images: int = 1) -> Tensor:
+    (sample, *_) = model.test_step(batch(images, size))
+    return sample.pred_sem_seg.data

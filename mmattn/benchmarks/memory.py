@@ -1,0 +1,37 @@
+"""Peak memory of a computation."""
+
+import os
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.profiler import ProfilerActivity, profile
+
+
+def peak_memory(job: Callable[[], object], device: str) -> int:
+    """Bytes allocated at the peak beyond what was there before and what the job returns.
+
+    On a GPU by the statistics of torch's allocator. On the CPU, where there are none, by what torch
+    tells its profiler of the calling thread: all but the small scratchpads of other threads.
+    """
+    if device == 'cuda':
+        torch.cuda.synchronize()
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        result = job()
+        torch.cuda.synchronize()
+        return torch.cuda.max_memory_allocated() - before - _bytes(result)
+    os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # else the profiler prints when it starts
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        result = job()
+    current = peak = 0
+    for event in profiler.profiler.kineto_results.events():
+        if event.name() == '[memory]':
+            current += event.nbytes()
+            peak = max(peak, current)
+    return peak - _bytes(result)
+
+
+def _bytes(result: object) -> int:
+    tensors = result if isinstance(result, tuple | list) else (result,)
+    return sum(x.nbytes for x in tensors if isinstance(x, Tensor))
