@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_CHUNK = 2**22  # scores at a time: 16 MiB in float32, about what a last-level cache holds
+CHUNK = 2**22  # scores at a time: 16 MiB in float32, about what a last-level cache holds
 
 
 def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -83,12 +83,12 @@ def _add_grads(
 def _chunks(keys: tuple[Tensor, ...], queries: tuple[Tensor, ...]) -> Iterator[tuple[Tensor, ...]]:
     """Parts of maps of the keys and of the queries, by images and rows, with few scores each."""
     (batch, rows), columns = queries[0].shape[:2], keys[0].shape[1]
-    images = max(1, _CHUNK // (rows * columns))
+    images = max(1, CHUNK // (rows * columns))
     for image in range(0, batch, images):
         # As they are where they are written; else once for all products, which would pack them.
         of_keys = [x[image : image + images].contiguous() for x in keys]
         of_queries = [x[image : image + images].contiguous() for x in queries]
-        for parts in zip(*(x.split(max(1, _CHUNK // columns), 1) for x in of_queries), strict=True):
+        for parts in zip(*(x.split(max(1, CHUNK // columns), 1) for x in of_queries), strict=True):
             yield *of_keys, *parts
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mmattn.attention.chunks import attend_in_chunks, plain_attention
+from mmattn.attention.chunks import CHUNK, attend_in_chunks, plain_attention
 
-# Scores beyond this number (64 MiB in fp32) are not kept in memory.
+# Scores beyond this number (64 MiB in fp32) are worth a fused kernel on the CPU at inference.
 _LARGE_MAP = 2**24
 
 
@@ -62,12 +62,14 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: floa
     spatial = query.shape[2:]
     query, key, value = (x.flatten(2).transpose(1, 2) for x in (query, key, value))
     on_cpu = query.device.type == 'cpu'
-    large = query.shape[0] * query.shape[1] * key.shape[1] > _LARGE_MAP
-    if not on_cpu or _computes_in_fp16(query) or (large and not torch.is_grad_enabled()):
+    scores = query.shape[0] * query.shape[1] * key.shape[1]
+    training = torch.is_grad_enabled()
+    if not on_cpu or _computes_in_fp16(query) or (scores > _LARGE_MAP and not training):
         out = _fused_attention(query, key, value, scale, equal_widths=on_cpu)
     else:
-        query = query if scale == 1 else query * scale  # 1 would be a copy, kept for the backward
-        out = (attend_in_chunks if large else plain_attention)(query, key, value)
+        attend = attend_in_chunks if training and scores > CHUNK else plain_attention
+        # A product with 1 would be a copy that the backward keeps.
+        out = attend(query if scale == 1 else query * scale, key, value)
     return out.transpose(1, 2).unflatten(2, spatial)
 
 

@@ -21,7 +21,7 @@ def inputs(batch=3, queries=10, keys=7, width=4, value_width=5, dtype=torch.floa
 # Keys are 7 and queries 10: a query, four queries, an image, two images, all three at a time.
 @pytest.mark.parametrize('scores', [1, 28, 70, 140, 1000])
 def test_chunks_of_any_size_give_the_output_and_gradients_of_the_whole(monkeypatch, scores):
-    monkeypatch.setattr(chunks, '_CHUNK', scores)
+    monkeypatch.setattr(chunks, 'CHUNK', scores)
     x = inputs()
     expected, out = plain_attention(*x), attend_in_chunks(*x)
     torch.testing.assert_close(out, expected)
@@ -32,7 +32,7 @@ def test_chunks_of_any_size_give_the_output_and_gradients_of_the_whole(monkeypat
 
 
 def test_the_second_derivative_is_that_of_the_composition(monkeypatch):
-    monkeypatch.setattr(chunks, '_CHUNK', 20)
+    monkeypatch.setattr(chunks, 'CHUNK', 20)
     x = inputs(1, 4, 3, 2, 2)
     assert torch.autograd.gradgradcheck(attend_in_chunks, x)
 
