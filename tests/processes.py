@@ -7,6 +7,7 @@ takes. Tests of the start itself, of signals and of terminals start their own.
 import multiprocessing
 import os
 import runpy
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -39,12 +40,14 @@ def run_forked(
         process.start()
         process.join(timeout)
         if process.is_alive():
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)  # with the workers that it has started
+            process.join()
             raise subprocess.TimeoutExpired(call, timeout, out.read_text(), err.read_text())
         return subprocess.CompletedProcess(call, process.exitcode, out.read_text(), err.read_text())
 
 
 def _become(call: list[str], env: dict[str, str], cwd: Path, files: list[Path]) -> None:
+    os.setsid()
     for number, file in enumerate(files):
         opened = os.open(file, os.O_WRONLY | os.O_CREAT if number else os.O_RDONLY)
         os.dup2(opened, number)

@@ -51,11 +51,16 @@ class _Chunked(torch.autograd.Function):
         ctx.save_for_backward(*inputs)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         query, key, value = ctx.saved_tensors
         if torch.is_grad_enabled():  # a graph of the gradients is asked for
-            out = plain_attention(query, key, value)
-            return torch.autograd.grad(out, (query, key, value), grad, create_graph=True)
+            # Views, since two of the three may be one tensor.
+            maps = tuple(x.view_as(x) for x in (query, key, value))
+            asked = [x for x, needed in zip(maps, ctx.needs_input_grad, strict=True) if needed]
+            found = iter(
+                torch.autograd.grad(plain_attention(*maps), asked, grad, create_graph=True)
+            )
+            return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
         grads = tuple(x.new_zeros(x.shape) for x in (query, key, value))
         for parts in _chunks((key, value, *grads[1:]), (query, grad, grads[0])):
             _add_grads(*parts)

@@ -48,7 +48,7 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: floa
 
     Large S x T maps of scores are kept out of memory: by torch's fused kernels on GPUs, in fp16,
     whose range the scores may leave (the kernels keep theirs in fp32), and on the CPU at inference;
-    in chunks in training there, which is two to three times faster than the kernels.
+    in chunks in training there, for which the kernels are slow.
 
     Args:
         query: Shape (B, Cq, *S), S being one or two spatial sizes.
@@ -67,7 +67,8 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: floa
     if not on_cpu or _computes_in_fp16(query) or (scores > _LARGE_MAP and not training):
         out = _fused_attention(query, key, value, scale, equal_widths=on_cpu)
     else:
-        attend = attend_in_chunks if training and scores > CHUNK else plain_attention
+        in_chunks = training and scores > CHUNK and not torch.compiler.is_compiling()
+        attend = attend_in_chunks if in_chunks else plain_attention
         # A product with 1 would be a copy that the backward keeps.
         out = attend(query if scale == 1 else query * scale, key, value)
     return out.transpose(1, 2).unflatten(2, spatial)

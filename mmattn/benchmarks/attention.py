@@ -96,6 +96,8 @@ def cases(options: Options) -> Iterator[Case]:
                 if (options.device == 'cuda' or cost.macs <= _MOST_MACS)
                 and _TENSORS[name] * cost.memory < 0.8 * available_memory(options.device)
             ]
+            if not fits:
+                continue
             factor = BACKWARD if name != 'forward' else 1
             yield Case(
                 labels={'map': words(size), 'pass': name},

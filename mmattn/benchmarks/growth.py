@@ -24,7 +24,8 @@ def exponent(values: Mapping[float, float]) -> float:
 def available_memory(device: str) -> int:
     """Bytes that could be allocated now."""
     if device == 'cuda':
-        return torch.cuda.mem_get_info()[0]
+        cached = torch.cuda.memory_reserved() - torch.cuda.memory_allocated()
+        return torch.cuda.mem_get_info()[0] + cached
     file = Path('/proc/meminfo')
     if not file.is_file():  # no Linux: what there is at all
         return os.sysconf('SC_PHYS_PAGES') * os.sysconf('SC_PAGE_SIZE')

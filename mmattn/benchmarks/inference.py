@@ -1,5 +1,6 @@
 """Inference with whole models, optimised, against mmseg's."""
 
+import copy
 from collections.abc import Iterator
 from functools import partial
 
@@ -36,8 +37,9 @@ def cases(options: Options) -> Iterator[Case]:
         models['mmattn'].load_state_dict(plain.state_dict())
         models['mmattn'] = optimized(models['mmattn'])
         for size in options.sizes:
-            jobs = {side: partial(_labels, model, size) for side, model in models.items()}
-            equal = (jobs['mmattn']() == _labels(plain, size)).float().mean()
+            image = batch(1, size)
+            jobs = {side: partial(_labels, model, image) for side, model in models.items()}
+            equal = (jobs['mmattn']() == _labels(plain, image)).float().mean()
             yield Case(
                 labels={'method': method, 'image': words(size)},
                 jobs=jobs,
@@ -53,11 +55,11 @@ def _use_norms(model: nn.Module, size: Size) -> None:
     for norm in norms:
         norm.train().momentum = None  # the mean over batches
         norm.reset_running_stats()
-    _labels(model, size, images=2)
+    _labels(model, batch(2, size))
     model.eval()
 
 
 @torch.no_grad()
-def _labels(model: nn.Module, size: Size, images: int = 1) -> Tensor:
-    (sample, *_) = model.test_step(batch(images, size))
+def _labels(model: nn.Module, images: dict) -> Tensor:
+    (sample, *_) = model.test_step(copy.deepcopy(images))  # it changes the samples
     return sample.pred_sem_seg.data

@@ -55,7 +55,7 @@ def criss_cross_of_mmcv() -> Iterator[None]:
         path = Path(mmcv.__file__).parent / 'ops' / 'cc_attention.py'
         spec = importlib.util.spec_from_file_location('mmcv_cc_attention', path)
         module = importlib.util.module_from_spec(spec)
-        REGISTRY.module_dict.pop('CrissCrossAttention', None)  # it registers itself again
+        registered = REGISTRY.module_dict.pop('CrissCrossAttention', None)  # it registers itself
         spec.loader.exec_module(module)
         cc_head.CrissCrossAttention = module.CrissCrossAttention
     try:
@@ -63,6 +63,8 @@ def criss_cross_of_mmcv() -> Iterator[None]:
     finally:
         if missing:
             cc_head.CrissCrossAttention = None
+            if registered is not None:
+                REGISTRY.module_dict['CrissCrossAttention'] = registered
 
 
 def build_pair(cfg: Config, device: str, head_only: bool = False) -> dict[str, nn.Module]:

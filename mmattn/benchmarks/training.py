@@ -51,4 +51,5 @@ def cases(options: Options) -> Iterator[Case]:
 def _step(model: nn.Module, cfg: Config, size: Size) -> Callable[[], object]:
     """What trains the model by one step, always on the same images."""
     wrapper = build_optim_wrapper(model.train(), cfg.optim_wrapper)
-    return lambda: model.train_step(batch(IMAGES, size, model.num_classes), wrapper)
+    images = batch(IMAGES, size, model.num_classes)
+    return lambda: model.train_step(copy.deepcopy(images), wrapper)  # it changes the samples

@@ -22,7 +22,8 @@ def slug(device: str) -> str:
 
 
 def write(results: dict, folder: Path) -> list[Path]:
-    """Replace KIND.json, KIND.md and KIND.png in a folder, each in one step.
+    """Replace KIND.json, KIND.md and KIND.png in a folder, each in one step. A picture of earlier
+    results goes where these have none.
 
     Returns:
         The files.
@@ -40,6 +41,8 @@ def write(results: dict, folder: Path) -> list[Path]:
     for suffix, content in contents.items():
         files.append(folder / f'{kind}.{suffix}')
         write_atomically(files[-1], content)
+    if figure is None:
+        (folder / f'{kind}.png').unlink(missing_ok=True)
     return files
 
 

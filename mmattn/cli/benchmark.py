@@ -1,7 +1,6 @@
 """Measure time and memory of this machine, against MMSegmentation's own code side by side."""
 
 import argparse
-import re
 import shlex
 import sys
 from pathlib import Path
@@ -72,16 +71,17 @@ def run(args: argparse.Namespace) -> None:
     check_writable(folder, 'the folder', 'name another: --out')
     with separate_run():
         results = measure(args.kind, options, _report)
-    results['command'] = _command(sys.argv[1:])
+    results['command'] = _command(sys.argv[1:], args.out)
     print()
     print(aligned(table(results)))
     for file in write(results, folder):
         print(file)
 
 
-def _command(arguments: list[str]) -> str:
+def _command(arguments: list[str], out: Path | None) -> str:
     """The command without the folder, which says nothing about the figures."""
-    return re.sub(r' --out[= ]\S+', '', shlex.join(['mmattn', *arguments]))
+    words = [word for word in arguments if not word.startswith('--out')]
+    return shlex.join(['mmattn', *(word for word in words if word != str(out))])
 
 
 def _report(case: dict) -> None:

@@ -27,9 +27,9 @@ Nothing else should run meanwhile; the load of the machine before is written bes
 {commands}
 ```
 
-Each prints a table and writes `KIND.json` (all figures), `KIND.md` and, where something was
-compared, `KIND.png` into `{results}/PROCESSOR` of a checkout, named after the processor or GPU, so
-that results of different machines stand beside each other and a second run replaces the first;
+Each prints a table and writes `KIND.json` (all figures), `KIND.md` and, where a picture shows
+them, `KIND.png` into `{results}/PROCESSOR` of a checkout, named after the processor or GPU, so that
+results of different machines stand beside each other and a second run replaces the first;
 `--out FOLDER` writes elsewhere. `mmattn zoo` then writes this page again.
 
 - `--device cuda` measures the GPU, and takes peak memory from the statistics of torch's allocator;

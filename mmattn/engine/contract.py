@@ -36,6 +36,7 @@ PRIVATE = {
     'mmseg.models.decode_heads.decode_head:BaseDecodeHead._stack_batch_gt': 'their labels',
     'mmseg.models.decode_heads:FCNHead._forward_feature': 'overridden: context blocks',
     'torch:_C._current_graph_task_id': 'tells a recomputation (attention.norms)',
+    'torch:_softmax_backward_data': 'the gradient of a softmax (attention.chunks)',
     'torch.nn.modules.batchnorm:_BatchNorm': 'the base of all batch norms (attention.norms)',
     'torch._subclasses.fake_tensor:FakeTensorMode': 'models without values',
 }

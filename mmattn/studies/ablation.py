@@ -139,7 +139,11 @@ class _Keeper:
     log: _Log
 
     def __call__(self, run: Run) -> None:
-        rows = append_run(self.path, self.study, run, self.parameters)
+        try:
+            rows = append_run(self.path, self.study, run, self.parameters)
+        except (OSError, ValueError) as error:  # no reason to end the runs under way
+            self.log(f'{run.name}: no row for {self.path}, --resume --append adds it: {error}')
+            return
         if rows is None:
             self.log(f'{run.name}: no row for {self.path}, since the run left no mIoU')
         elif rows[0].miou != rows[1].miou:

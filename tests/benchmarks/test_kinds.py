@@ -76,6 +76,12 @@ def test_without_the_other_side_only_ours_is_measured(tmp_path, capsys):
     assert not (tmp_path / 'evaluation.png').exists()
 
 
+def test_where_no_block_fits_there_are_files_all_the_same(tmp_path, monkeypatch):
+    monkeypatch.setattr(attention, 'available_memory', lambda device: 0)
+    main(['benchmark', 'attention', '--sizes', '4x4', '--models', 'APNB', '--out', str(tmp_path)])
+    assert 'not measured' in (tmp_path / 'attention.md').read_text()
+
+
 def test_maps_that_do_not_fit_into_memory_are_left_out(monkeypatch):
     monkeypatch.setattr(attention, 'available_memory', lambda device: 2**30)
     options = make_options('attention', 'cpu', [(128, 128)], ['CrissCross', 'keys of C/8'])

@@ -74,9 +74,11 @@ def test_files_are_written_and_replaced(tmp_path):
 
 
 def test_without_comparisons_there_is_no_picture(tmp_path):
+    write(RESULTS, tmp_path)
     results = {**RESULTS, 'cases': RESULTS['cases'][1:]}
     files = write(results, tmp_path)
     assert [file.suffix for file in files] == ['.json', '.md']
+    assert not (tmp_path / 'heads.png').exists()
     assert 'png' not in (tmp_path / 'heads.md').read_text()
 
 

@@ -42,6 +42,11 @@ def test_a_config_costs_what_a_run_of_it_says(capsys):
     assert cells[2].endswith(' MiB')
 
 
+def test_losses_in_bands_have_a_cost(capsys):
+    # The loss of this size is computed in bands, and memory is counted without values.
+    assert lines(capsys, CONFIG)[CONFIG][2].endswith(' MiB')
+
+
 @pytest.mark.parametrize(
     ('arguments', 'message'),
     [

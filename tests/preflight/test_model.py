@@ -12,6 +12,7 @@ from torch import nn
 
 import mmattn.models  # noqa: F401  registers the backbones
 from mmattn.errors import UserError
+from mmattn.preflight import model as model_check
 from mmattn.preflight.model import look_at_model
 
 
@@ -48,6 +49,15 @@ def test_facts_are_those_of_the_model():
     assert facts.parameters == sum(x.numel() for x in model.parameters())
     assert str(facts).count('\n') == 0
     assert 'multiply-adds for an image of 64x96' in str(facts)
+
+
+@pytest.mark.parametrize('weights', [None, [1.0, 2.0, 0.5]])
+def test_losses_in_bands_are_looked_at_without_values(monkeypatch, weights):
+    head = dict(type='GCNetHead', loss_decode=loss(class_weight=weights))
+    cfg = config(decode_head=head)
+    cfg.crop_size = (512, 512)
+    monkeypatch.setattr(model_check, '_confirm', None)
+    assert look_at_model(cfg).macs
 
 
 def test_multiply_adds_grow_with_the_image():

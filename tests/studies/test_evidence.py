@@ -8,7 +8,7 @@ import pytest
 
 from mmattn.apis import ablate
 from mmattn.errors import UserError
-from mmattn.studies import runs
+from mmattn.studies import ablation, runs
 from mmattn.studies.evidence import append_run, current, read_evidence
 from mmattn.studies.plan import load_study
 from mmattn.studies.runs import DONE, FAILED, RUNNING, execute
@@ -91,6 +91,19 @@ def test_a_file_of_something_else_is_refused_before_the_first_run(write_study, t
 def test_a_folder_is_refused_before_the_first_run(write_study, tmp_path):
     with pytest.raises(UserError, match='name another file with --append'):
         ablate(write_study(), work_dir=tmp_path / 'work', append=tmp_path)
+
+
+def test_a_row_that_cannot_be_written_ends_no_study(six_runs, tmp_path, monkeypatch):  # noqa: F811
+    file, folder, made = six_runs
+
+    def full(*rest):
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(ablation, 'append_run', full)
+    result = ablate(file, work_dir=folder, resume=True, append=tmp_path / 'evidence.csv')
+    assert set(result.states.values()) == {DONE}
+    log = (folder / 'log.txt').read_text()
+    assert log.count('--resume --append adds it: No space left on device') == len(made)
 
 
 def test_a_run_without_a_score_has_no_row(six_runs, tmp_path):  # noqa: F811

@@ -64,7 +64,7 @@ def _banded_loss(head: BaseDecodeHead, logits: Tensor, label: Tensor) -> dict[st
     )
     counted = label != head.ignore_index
     if weight is not None:
-        divisor = weight[label[counted]].sum()
+        divisor = weight[label.where(counted, 0)].mul(counted).sum()
     else:
         divisor = counted.sum() if loss.avg_non_ignore else label.numel()
     accuracy = (correct + _EPS) * 100 / (counted.sum() + _EPS)
