@@ -47,7 +47,7 @@ def test_every_mechanism_trains_in_the_net(name):
 
 
 def test_probes_import_torch_and_attention_alone():
-    own = ('mmattn.attention', 'mmattn.probes')
+    own = ('mmattn.attention', 'mmattn.probes', 'mmattn.rows')  # the last is Python's own alone
     for path in (REPO / 'mmattn' / 'probes').glob('*.py'):
         foreign = {
             module
