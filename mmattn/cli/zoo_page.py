@@ -44,8 +44,8 @@ attention on the same map, as in stage 2 of a network of output stride 8 for ima
   (`AttentionHead`). All mechanisms but fusions and parts of heads fit *any*. Where one would
   more than double ResNet-50 ({backbone} parameters) from `after_conv3` of every block in stages 2
   to 4, its row names the place where it is meant to stand instead, and what every block would add.
-  *Any but `after_add`*: on the shortcut of every block it makes the pixels of an image so alike
-  that two images a process do not train; elsewhere they do.
+  *Any but on the shortcut*: at `shortcut`, `after_add` or `after_relu` of every block it makes the
+  pixels of an image so alike that two images a process do not train; elsewhere they do.
 - **norms**: a mechanism takes the `norm_cfg` of the backbone, neck or head of ours that holds it;
   in mmseg's own backbones its config must name one. Where a batch norm sees fewer than four values
   a channel in training (up to three images pooled to a pixel), it updates its running statistics
@@ -128,7 +128,7 @@ def _place(row: Mechanism) -> str:
     added = added_parameters(row)
     if added > _backbone_parameters() and row.kind != 'part':
         return f'{row.place} (every block: {readable(added)} parameters)'
-    places = 'any but `after_add`' if row.levels else _PLACES[row.kind]
+    places = 'any but on the shortcut' if row.levels else _PLACES[row.kind]
     return ', '.join(filter(None, (row.place, places)))
 
 

@@ -50,7 +50,8 @@ class Mechanism(NamedTuple):
         left_out: A form in circulation that differs from the paper and is not offered; the module's
             docstring says how it differs.
         levels: Whether it makes the pixels of an image alike, so that norms behind it see one value
-            an image: on the shortcut of every block (``after_add``) few images then do not train.
+            an image: on the shortcut of every block (positions ``shortcut``, ``after_add`` and
+            ``after_relu``) few images then do not train.
         kind: 'map': one map to one of the same shape; 'convolution': the same, with a stride and a
             dilation; 'fusion': two maps to one; 'part': two maps of different levels to one, which
             no place of a backbone or neck has: a head builds it, configs do not name it.

@@ -22,8 +22,11 @@ D8 = dict(
     norm_cfg=dict(type='BN'),
 )
 POSITIONS = {
-    18: ['after_conv1', 'after_conv2', 'after_add'],
-    50: ['after_conv1', 'after_conv2', 'after_conv3', 'after_add'],
+    18: ['before_conv1', 'after_conv1', 'after_conv2', 'shortcut', 'after_add', 'after_relu'],
+    50: [
+        *('before_conv1', 'after_conv1', 'after_conv2', 'after_conv3'),
+        *('shortcut', 'after_add', 'after_relu'),
+    ],
 }
 SE = dict(type='SE', reduction=4)
 CBAM = dict(type='CBAM', reduction=2)
@@ -103,13 +106,14 @@ def test_without_plugins_it_starts_as_the_network_of_mmseg(depth):
 @pytest.mark.parametrize('cfg', IDENTITIES, ids=str)
 def test_published_weights_with_a_mechanism_that_starts_as_the_identity(cfg, depth):
     plain = randomise(build('ResNet', depth))
-    network = build(depth=depth, plugins=[dict(cfg=cfg, position='after_conv2')])
+    plugins = [dict(cfg=dict(cfg, postfix=f'_{p}'), position=p) for p in POSITIONS[depth]]
+    network = build(depth=depth, plugins=plugins)
     network.init_weights()
     missing, unexpected = network.load_state_dict(plain.state_dict(), strict=False)
     assert not unexpected
-    # What is missing is the plugin's, one in each block.
+    # What is missing is the plugins', one at each position of a block.
     assert missing and all(re.match(r'layer\d\.\d\.(?!conv|bn|downsample)', key) for key in missing)
-    assert len({key.split('.')[2] for key in missing}) == 1
+    assert len({key.split('.')[2] for key in missing}) == len(POSITIONS[depth])
     network.eval()
     with torch.no_grad():
         expected, actual = plain(images()), network(images())
@@ -180,14 +184,15 @@ def by_hand(block: nn.Module, x: Tensor, position: str, *modules: nn.Module) -> 
             y = module(y)
         return y
 
-    y = attend(block.bn1(block.conv1(x)).relu(), 'after_conv1')
+    y = attend(block.bn1(block.conv1(attend(x, 'before_conv1'))).relu(), 'after_conv1')
     y = block.bn2(block.conv2(y))
     if hasattr(block, 'conv3'):
         y = block.bn3(block.conv3(attend(y.relu(), 'after_conv2')))
         y = attend(y, 'after_conv3')
     else:
         y = attend(y, 'after_conv2')
-    return attend(y + (x if block.downsample is None else block.downsample(x)), 'after_add').relu()
+    shortcut = attend(x if block.downsample is None else block.downsample(x), 'shortcut')
+    return attend(attend(y + shortcut, 'after_add').relu(), 'after_relu')
 
 
 @pytest.mark.parametrize(
@@ -195,13 +200,15 @@ def by_hand(block: nn.Module, x: Tensor, position: str, *modules: nn.Module) -> 
 )
 def test_the_second_plugin_sees_the_output_of_the_first(depth, position):
     plugins = [dict(cfg=cfg, position=position) for cfg in (CBAM, SE)]
-    block = one_stage(depth, plugins=plugins).layer1[0]
-    x = torch.randn(2, block.conv1.in_channels, 9, 11)
-    with torch.no_grad():
-        actual = block(x)
-        torch.testing.assert_close(actual, by_hand(block, x, position, block.cbam, block.se))
-        for fewer in ([block.cbam], [block.se], [block.se, block.cbam]):
-            assert (actual - by_hand(block, x, position, *fewer)).abs().max() > 1e-3
+    projected, identity, *_ = one_stage(depth, plugins=plugins).layer1
+    assert projected.downsample is not None and identity.downsample is None
+    for block in (projected, identity):
+        x = torch.randn(2, block.conv1.in_channels, 9, 11)
+        with torch.no_grad():
+            actual = block(x)
+            torch.testing.assert_close(actual, by_hand(block, x, position, block.cbam, block.se))
+            for fewer in ([block.cbam], [block.se], [block.se, block.cbam]):
+                assert (actual - by_hand(block, x, position, *fewer)).abs().max() > 1e-3
 
 
 def test_plugins_of_one_type_have_postfixes():
@@ -305,7 +312,8 @@ def test_it_builds_in_any_default_scope():
         (dict(plugins=[dict(cfg=SE, position='after_add', stage=(1,))]), 'keys cfg and position'),
         (
             dict(plugins=[dict(cfg=SE, position='after_conv3')]),
-            "after_conv1, after_conv2, after_add, after_stage; got 'after_conv3'",
+            'are before_conv1, after_conv1, after_conv2, shortcut, after_add, after_relu, '
+            "after_stage; got 'after_conv3'",
         ),
         (
             dict(plugins=[dict(cfg=SE, position='after_add', stages=(True, False))]),
@@ -358,8 +366,8 @@ def test_resnext_gives_plugins_the_width_of_their_place(position):
     network = build('AttnResNeXt', 50, plugins=plugins, fusion=dict(type='AFF'), **GROUPED)
     block = network.layer2[0]
     width, out_channels = 2 * 4 * 16, 4 * 2 * 8  # of the groups, and of the block as a ResNet's
-    at_the_end = position in ('after_conv3', 'after_add')
-    assert block.se.excite[0].in_channels == (out_channels if at_the_end else width)
+    widths = {'before_conv1': out_channels // 2, 'after_conv1': width, 'after_conv2': width}
+    assert block.se.excite[0].in_channels == widths.get(position, out_channels)
     assert block.fusion.attention.local_branch[0].conv.in_channels == out_channels
     training_step(network)
     assert all(parameter.grad.isfinite().all() for parameter in network.parameters())

@@ -9,6 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmattn.errors import UserError
 from mmattn.models import MECHANISMS
+from mmattn.models.backbones.attn_blocks import positions
 from mmattn.models.mechanisms import build_mechanism
 from tests.conftest import REPO
 
@@ -38,7 +39,7 @@ def test_every_mechanism_in_every_place_of_a_backbone(name):
     if kind == 'fusion':
         options = dict(fusion=cfg)
     else:
-        places = ('after_conv1', 'after_conv2', 'after_add', 'after_stage')
+        places = [*positions(num_convs=2), 'after_stage']
         options = dict(
             plugins=[dict(cfg=dict(cfg, postfix=f'_{place}'), position=place) for place in places]
         )

@@ -13,7 +13,14 @@ from torch.utils.checkpoint import checkpoint
 from mmattn.errors import UserError
 from mmattn.models.mechanisms import build_mechanism
 
-AFTER_ADD = 'after_add'
+BEFORE = 'before_conv1'
+SHORTCUT, AFTER_ADD, AFTER_RELU = 'shortcut', 'after_add', 'after_relu'
+
+
+def positions(num_convs: int) -> list[str]:
+    """The places of a block that hold mechanisms, in the order in which data passes them."""
+    after_convs = [f'after_conv{i + 1}' for i in range(num_convs)]
+    return [BEFORE, *after_convs, SHORTCUT, AFTER_ADD, AFTER_RELU]
 
 
 class Host(BaseModule):
@@ -74,7 +81,6 @@ class AttnBlock(Host):
         **kwargs,
     ) -> None:
         super().__init__(norm_cfg=norm_cfg, **kwargs)
-        width = self.conv1.out_channels
         out_channels = getattr(self, f'conv{self.num_convs}').out_channels
         if fusion is None:
             self.fusion = None
@@ -82,11 +88,12 @@ class AttnBlock(Host):
             self.hold('fusion', fusion, norm_cfg, 'fusion', in_channels=out_channels)
         if conv2 is not None:
             self._replace_conv2(conv2, norm_cfg)
+        widths = {BEFORE: self.conv1.in_channels}  # of the places that have another
+        widths |= {f'after_conv{i}': self.conv1.out_channels for i in range(1, self.num_convs)}
         self._names: dict[str, list[str]] = {}
         for plugin in plugins:
             position = plugin['position']
-            at_the_end = position in (f'after_conv{self.num_convs}', AFTER_ADD)
-            channels = out_channels if at_the_end else width
+            channels = widths.get(position, out_channels)
             name = self.hold('plugins', plugin['cfg'], norm_cfg, in_channels=channels)
             self._names.setdefault(position, []).append(name)
 
@@ -110,22 +117,20 @@ class AttnBlock(Host):
     def forward(self, x: Tensor) -> Tensor:
         """(B, inplanes, H, W) -> (B, planes * expansion, H / stride, W / stride)."""
         if self.with_cp and x.requires_grad:
-            out = checkpoint(self._sum, x, use_reentrant=False)
-        else:
-            out = self._sum(x)
-        # Not in place: a mechanism may need what it returned for its gradient.
-        return out.relu()
+            return checkpoint(self._run, x, use_reentrant=False)
+        return self._run(x)
 
-    def _sum(self, x: Tensor) -> Tensor:
-        out = x
+    def _run(self, x: Tensor) -> Tensor:
+        out = self._attend(x, BEFORE)
         for i in range(1, self.num_convs + 1):
             out = getattr(self, f'norm{i}')(getattr(self, f'conv{i}')(out))
             if i < self.num_convs:
                 out = self.relu(out)
             out = self._attend(out, f'after_conv{i}')
-        shortcut = x if self.downsample is None else self.downsample(x)
+        shortcut = self._attend(x if self.downsample is None else self.downsample(x), SHORTCUT)
         out = shortcut + out if self.fusion is None else self.fusion(shortcut, out)
-        return self._attend(out, AFTER_ADD)
+        # Not in place: a mechanism may need what it returned for its gradient.
+        return self._attend(self._attend(out, AFTER_ADD).relu(), AFTER_RELU)
 
     def _attend(self, x: Tensor, position: str) -> Tensor:
         for name in self._names.get(position, ()):

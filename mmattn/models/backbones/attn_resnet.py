@@ -10,11 +10,11 @@ from torch import nn
 
 from mmattn.errors import UserError
 from mmattn.models.backbones.attn_blocks import (
-    AFTER_ADD,
     AttnBasicBlock,
     AttnBottleneck,
     AttnResNeXtBottleneck,
     AttnStage,
+    positions,
 )
 
 _AFTER_STAGE = 'after_stage'
@@ -39,10 +39,11 @@ class AttnResNet(ResNet):
     Args:
         plugins: Dicts of ``cfg`` (of a registered module, and ``postfix`` where several of one type
             meet in a block), ``position`` and optionally ``stages`` (one truth value for each).
-            Positions are 'after_conv1', 'after_conv2', in bottlenecks (depth 50 and more)
-            'after_conv3': the convolution with its norm and activation, the last without;
-            'after_add': the sum of shortcut and residual, before its ReLU; 'after_stage': the
-            output of a stage's last block.
+            Positions are 'before_conv1': what the residual branch reads, and the shortcut does not;
+            'after_conv1', 'after_conv2', in bottlenecks (depth 50 and more) 'after_conv3': the
+            convolution with its norm and activation, the last without; 'shortcut': the identity,
+            or its projection; 'after_add': the sum of shortcut and residual, before its ReLU;
+            'after_relu': behind it; 'after_stage': the output of a stage's last block.
         fusion: Config of what joins shortcut and residual in place of their sum:
             ``dict(type='AFF')`` or 'IAFF'.
         conv2: Config of what takes the place of the 3x3 convolution of bottlenecks (with its norm
@@ -126,11 +127,11 @@ def _check_plugin(plugin: dict, num_convs: int, num_stages: int) -> None:
             'plugins must be a list of dicts with the keys cfg and position, and stages if not all '
             f'stages are meant; got {plugin!r}'
         )
-    positions = [f'after_conv{i + 1}' for i in range(num_convs)] + [AFTER_ADD, _AFTER_STAGE]
-    if plugin['position'] not in positions:
+    known = [*positions(num_convs), _AFTER_STAGE]
+    if plugin['position'] not in known:
         raise UserError(
             f'plugins: the positions of a ResNet with {num_convs} convolutions in a block are '
-            f'{", ".join(positions)}; got {plugin["position"]!r}'
+            f'{", ".join(known)}; got {plugin["position"]!r}'
         )
     stages = plugin.get('stages')
     if stages is not None and len(stages) != num_stages:
