@@ -210,6 +210,7 @@ def _gallery(results: Results, out: Path) -> list[Block]:
             Paragraph(
                 'Not measured: the metric did not count the areas of each image, or the data is '
                 'not where it was, or the predictions are not.'
+            'interval_over_seeds': results.interval_over_seeds(name) if found else None,
             ),
         ]
     return [

@@ -20,6 +20,7 @@ from mmattn.studies.runs import Run
 from mmattn.studies.statistics import (
     Difference,
     interval_over_images,
+    interval_over_seeds,
     paired_difference,
 )
 
@@ -83,11 +84,15 @@ class Results:
         found = {seed: measure(each) for seed, each in self.measured[variant].items()}
         return {seed: value for seed, value in found.items() if value is not None}
 
-    def difference(self, variant: str, measure) -> Difference | None:
-        """Of a variant to the baseline in some measure, over the seeds that both have."""
+    def pairs(self, variant: str, measure) -> list[tuple[float, float]]:
+        """What is measured of the baseline and of a variant, for each seed that both have."""
         baseline = self.values(self.study.baseline, measure)
         own = self.values(variant, measure)
-        return paired_difference([(baseline[seed], own[seed]) for seed in own if seed in baseline])
+        return [(baseline[seed], own[seed]) for seed in own if seed in baseline]
+
+    def difference(self, variant: str, measure) -> Difference | None:
+        """Of a variant to the baseline in some measure, over the seeds that both have."""
+        return paired_difference(self.pairs(variant, measure))
 
     def images(self, variant: str) -> tuple[list[str], list[np.ndarray], list[np.ndarray]]:
         """The images of the common seeds, and the areas of baseline and variant for each seed.
@@ -106,6 +111,10 @@ class Results:
             [np.stack([areas[name] for name in names]) for areas in pair] for pair in counted
         ]
         return names, [one for one, _ in stacked], [two for _, two in stacked]
+
+    def interval_over_seeds(self, variant: str) -> tuple[float, float] | None:
+        """Of the difference in mIoU, by the bootstrap; None where there are not enough seeds."""
+        return interval_over_seeds(self.pairs(variant, miou))
 
     def interval_over_images(self, variant: str) -> tuple[float, float] | None:
         """Of the difference in mIoU; None where the areas of images were not counted."""

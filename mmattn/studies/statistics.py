@@ -10,6 +10,7 @@ import numpy as np
 from mmattn.errors import UserError
 from mmattn.evaluation.scores import CONFIDENCE, mean_of_present
 
+FEWEST_SEEDS = 3  # from which on an interval says something, on the page of results too
 POWER = 0.8  # probability with which a difference that is there shall be shown
 MAX_SEEDS = 1000
 _TAILS = ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)
@@ -61,6 +62,39 @@ def paired_difference(pairs: Sequence[tuple[float, float]]) -> Difference | None
     count = len(differences)
     half = _scipy_stats().t.ppf(_TAILS[1], count - 1) * sd / math.sqrt(count)
     return Difference(mean, sd, mean - half, mean + half, count)
+
+
+def interval_over_seeds(
+    pairs: Sequence[tuple[float, float]], seed: int = 0
+) -> tuple[float, float] | None:
+    """95 % interval of the mean difference, by the percentile bootstrap over seeds.
+
+    It answers what Student's interval does without supposing that differences are normally
+    distributed, but knows none beyond those that were seen, so from few seeds it is too short. From
+    three it is the smallest to the largest. Where there is nothing to show, it leaves out 0 in 25 %
+    of all studies of three seeds, 17 % of five, 10 % of ten, 7 % of twenty (2,000 simulated ones,
+    normally distributed); Student's in 5 %. The bias-corrected form (BCa) does no better: 28, 15,
+    10 and 7 %.
+
+    Args:
+        pairs: Score of the baseline and of the variant, for each seed that both have.
+        seed: Of the resamples.
+
+    Returns:
+        Low and high end; None for fewer than ``FEWEST_SEEDS`` pairs.
+    """
+    if len(pairs) < FEWEST_SEEDS:
+        return None
+    differences = [second - first for first, second in pairs]
+    found = _scipy_stats().bootstrap(
+        (differences,),
+        np.mean,
+        confidence_level=CONFIDENCE,
+        method='percentile',
+        random_state=np.random.default_rng(seed),  # scipy 1.15 calls it rng and takes both
+    )
+    low, high = found.confidence_interval
+    return float(low), float(high)
 
 
 def seeds_needed(sd: float | None, difference: float) -> int | None:

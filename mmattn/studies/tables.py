@@ -13,6 +13,7 @@ from mmattn.studies.statistics import Difference, mean_and_sd, seeds_needed
 from mmattn.visualization.document import Block, Heading, Link, Paragraph, Table
 
 NOT_MEASURED = 'not measured'
+NOT_ENOUGH_SEEDS = 'not enough seeds'
 DIFFERENCE = 0.5  # points of mIoU that a study is asked to be able to show
 
 
@@ -20,13 +21,14 @@ def of_variants(results: Results, costs: dict[str, VariantCost]) -> list[Block]:
     """A row for each variant: scores, difference, and costs."""
     study = results.study
     groups = [f'{name} IoU' for name in study.class_groups]
-    header = ['variant', 'mIoU', *groups, 'minus baseline', 'over images']
+    header = ['variant', 'mIoU', *groups, 'minus baseline', 'over seeds', 'over images']
     header += [f'seeds for {DIFFERENCE}', 'parameters', 'multiply-adds', 'latency']
     header += ['activations', 'GPU memory', 'training']
     rows = []
     for name in study.variants:
         compared = name != study.baseline
         found = results.difference(name, miou) if compared else None
+        over_seeds = results.interval_over_seeds(name) if found else None
         over_images = results.interval_over_images(name) if found else None
         measured = list(results.measured[name].values())
         memory = max((each.gpu_memory or 0 for each in measured), default=0)
@@ -40,6 +42,7 @@ def of_variants(results: Results, costs: dict[str, VariantCost]) -> list[Block]:
                     for classes in study.class_groups.values()
                 ),
                 difference(found) if compared else 'baseline',
+                _interval(over_seeds, NOT_ENOUGH_SEEDS) if compared else '',
                 _interval(over_images) if compared else '',
                 _seeds(found) if compared else '',
                 *_costs(costs.get(name)),
@@ -141,8 +144,8 @@ def difference(found: Difference | None) -> str:
     return f'{found.mean:+.2f} {_interval((found.low, found.high))}'
 
 
-def _interval(ends: tuple[float, float] | None) -> str:
-    return NOT_MEASURED if ends is None else f'({ends[0]:+.2f} to {ends[1]:+.2f})'
+def _interval(ends: tuple[float, float] | None, absent: str = NOT_MEASURED) -> str:
+    return absent if ends is None else f'({ends[0]:+.2f} to {ends[1]:+.2f})'
 
 
 def _seeds(found: Difference | None) -> str:

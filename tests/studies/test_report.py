@@ -103,6 +103,8 @@ def test_six_finished_runs_are_reported_within_twenty_seconds(six_runs):
     assert 'Runs: 6 of 6 done.' in text
     assert '| hulls IoU |' in text
     assert 'seeds for 0.5' in text and 'torch 9.9' in text
+    (row,) = (line for line in text.splitlines() if line.startswith('| se |') and ' MB ' in line)
+    assert '| +4.20 (+3.70 to +4.70) | (+4.00 to +4.40) |' in row
     for name in re.findall(r'\]\((.+?)\)', text):
         assert (out / name).is_file(), name
     assert len(list(out.glob('gallery*.png'))) == 6
@@ -123,6 +125,8 @@ def test_six_finished_runs_are_reported_within_twenty_seconds(six_runs):
     se = numbers['variants']['se']
     assert se['difference']['mean'] == pytest.approx(4.2)
     assert se['difference']['shown'] and se['difference']['seeds'] == 3
+    assert se['interval_over_seeds'] == pytest.approx([4.0, 4.4])
+    assert numbers['variants']['none']['interval_over_seeds'] is None
     assert se['interval_over_images'][0] < 4.3 and se['interval_over_images'][1] > 4.1
     assert se['cost']['parameters'] > numbers['variants']['none']['cost']['parameters']
     assert se['cost']['latency'] > 0 and se['cost']['activations'] > 0
@@ -141,7 +145,7 @@ def test_what_is_not_there_is_said_not_invented(six_runs, monkeypatch):
     assert 'One seed shows no difference' in text
     assert 'Failed: se seed 1. Not finished: se seed 2.' in text
     (row,) = (line for line in text.splitlines() if line.startswith('| se |') and ' MB ' in line)
-    assert '(one seed, no interval) | not measured | not measured |' in row
+    assert '(one seed, no interval) | not enough seeds | not measured | not measured |' in row
     assert 'Images with the largest difference\n\nNot measured' in text
     assert 'RuntimeError: boom \\| bang' in text
     assert not list((folder / 'report').glob('gallery*.png'))

@@ -5,6 +5,7 @@ import pytest
 
 from mmattn.studies.statistics import (
     interval_over_images,
+    interval_over_seeds,
     mean_and_sd,
     paired_difference,
     seeds_needed,
@@ -30,6 +31,36 @@ def test_one_seed_shows_nothing():
     assert (found.mean, found.sd, found.low, found.shown) == (50, None, None, False)
     assert paired_difference([]) is None
     assert mean_and_sd([3.0]) == (3.0, None)
+
+
+def test_resampled_seeds_of_three_reach_from_the_smallest_to_the_largest_difference():
+    """Each of the 27 resamples of three is as likely, and more than 2.5 % are thrice the same."""
+    pairs = [(10, 11), (20, 22), (30, 34)]
+    assert interval_over_seeds(pairs) == pytest.approx((1, 4))
+    assert paired_difference(pairs).low < 0  # Student's, which knows what three may leave out
+
+
+def test_resampled_seeds_are_those_of_all_possible_resamples():
+    """The quantiles of all 6**6 means, which the random ones approach."""
+    differences = np.array([0.3, -0.2, 0.9, 0.4, 1.3, 0.1])
+    draws = np.stack(np.meshgrid(*[differences] * 6)).reshape(6, -1)
+    expected = np.quantile(draws.mean(0), [0.025, 0.975])
+    found = interval_over_seeds([(50, 50 + each) for each in differences])
+    assert found == pytest.approx(tuple(expected), abs=0.02)
+
+
+def test_resampled_seeds_are_the_same_at_every_report():
+    pairs = [(50, 50 + each) for each in np.random.default_rng(1).normal(size=9)]
+    assert interval_over_seeds(pairs) == interval_over_seeds(pairs)
+
+
+@pytest.mark.parametrize('pairs', [[], [(1, 2)], [(1, 2), (2, 4)]])
+def test_resampling_two_seeds_says_nothing(pairs):
+    assert interval_over_seeds(pairs) is None
+
+
+def test_equal_seeds_have_an_interval_of_one_point():
+    assert interval_over_seeds([(1, 1.5), (2, 2.5), (3, 3.5)]) == (0.5, 0.5)
 
 
 @pytest.mark.parametrize(('sd', 'seeds'), [(0.5, 10), (1.0, 34), (0.25, 5), (0, 2), (None, None)])
