@@ -1,5 +1,5 @@
 # The scenes of `make demo`, where only the surroundings tell a car from a boat and a lamp from a
-# tree, twice as large, and a net of one stage that sees 23 pixels to each side. A hull is 28 to 115
+# tree, twice as large, and a net of one stage that sees 23 pixels to each side. A hull is 27 to 115
 # pixels wide there. The mechanism stands between the layers of a head of 1x1 convolutions, so that
 # nothing else looks further. `mmattn prepare toy` makes the data; a run takes a minute or two.
 question = 'Which mechanism brings the surroundings to a net that sees little of them?'

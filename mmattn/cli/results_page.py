@@ -9,21 +9,24 @@ from textwrap import fill
 from mmengine.config import Config
 
 from mmattn.cli.results_tables import (
-    FEWEST_SEEDS,
     Variants,
     class_table,
-    difference_to,
+    pairs_of,
     rows_of,
     scores_of,
     variant_table,
 )
 from mmattn.cli.results_text import BY_HAND, INTRODUCTION, SECTIONS, Scores
 from mmattn.errors import UserError
+from mmattn.studies.drawing import CAPTION, bars_of, draw_differences
 from mmattn.studies.evidence import EvidenceRow, current, read_evidence
 from mmattn.studies.report_text import by_chance, verdict
+from mmattn.studies.statistics import paired_difference
+from mmattn.visualization.comparisons import Bar
 
 FOLDER = 'benchmarks/results/studies'
 WIDTH = 100  # of the lines of a text with figures
+_PICTURE = 'images/study_{}.png'  # from the folder of the page
 _ORIGIN = ('commit', 'versions', 'machine', 'note')
 
 
@@ -36,15 +39,34 @@ def render_results(root: Path) -> str:
     Raises:
         UserError: A file that is none of rows, or rows of a study that the checkout does not have.
     """
-    files = {path.stem: path for path in sorted((root / FOLDER).glob('*.csv')) if _is_ours(path)}
+    files = {path.stem: path for path in evidence_files(root)}
     order = [*SECTIONS, *(name for name in files if name not in SECTIONS)]
     parts = [_section(root, files[name]) for name in order if name in files]
     return '\n'.join([INTRODUCTION, *parts])
 
 
-def _is_ours(file: Path) -> bool:
-    """The folder has tables of other columns too."""
-    return file.read_text(encoding='utf-8').partition('\n')[0] == ','.join(EvidenceRow._fields)
+def evidence_files(root: Path) -> list[Path]:
+    """Those with rows of runs; the folder has tables of other columns too."""
+    header = ','.join(EvidenceRow._fields)
+    files = sorted((root / FOLDER).glob('*.csv'))
+    return [path for path in files if path.read_text(encoding='utf-8').startswith(f'{header}\n')]
+
+
+def draw_results(root: Path) -> list[Path]:
+    """Draw the pictures of docs/results.md, and return them."""
+    return [draw_differences(bars, name, path) for path, (name, bars) in pictures(root).items()]
+
+
+def pictures(root: Path) -> dict[Path, tuple[str, list[Bar]]]:
+    """Where the picture of each study with intervals lies, its baseline, and what it shows."""
+    found = {}
+    for rows in map(read_evidence, evidence_files(root)):
+        for name in dict.fromkeys(row.study for row in rows if row.study not in BY_HAND):
+            baseline = _study_file(root, name).baseline
+            variants = current(row for row in rows if row.study == name)
+            if bars := bars_of(pairs_of(variants, baseline)):
+                found[root / 'docs' / _PICTURE.format(name)] = baseline, bars
+    return found
 
 
 def _section(root: Path, file: Path) -> str:
@@ -76,25 +98,28 @@ def _by_hand(root: Path, name: str, variants: Variants, scores: Scores) -> Itera
     yield _commands(_training(name, seeds[min(seeds)]) for seeds in variants.values())
 
 
-def _study(root: Path, name: str, variants: Variants, scores: Scores) -> Iterator[str]:
+def _study_file(root: Path, name: str) -> Config:
     file = root / 'configs/studies' / f'{name}.py'
     if not file.is_file():
         raise UserError(f'{FOLDER} has rows of study {name}, but there is no {file}')
-    study = Config.fromfile(file, import_custom_modules=False)
+    return Config.fromfile(file, import_custom_modules=False)
+
+
+def _study(root: Path, name: str, variants: Variants, scores: Scores) -> Iterator[str]:
+    study = _study_file(root, name)
     yield f'### {study.question}\n'
     yield (
         'Variants of one seed share the order of the data, the augmentations, and the initial '
         'weights of the layers that they have in common.\n'
     )
     found = {
-        variant: difference
-        for variant in variants
-        if (difference := difference_to(variants, study.baseline, variant))
-        and difference.seeds >= FEWEST_SEEDS
+        variant: paired_difference(pairs)
+        for variant, pairs in pairs_of(variants, study.baseline).items()
     }
     if found:
         lines = [f'- {verdict(variant, study.baseline, d)}' for variant, d in found.items()]
         yield '\n'.join([*lines, *(['', by_chance(len(found))] if len(found) > 1 else []), ''])
+        yield f'![{CAPTION}]({_PICTURE.format(name)})\n'
     yield variant_table(variants, study.baseline)
     yield from class_table(variants, study.get('class_groups') or {})
     seeds = ' '.join(map(str, sorted({row.seed for row in rows_of(variants)})))

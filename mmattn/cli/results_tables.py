@@ -6,10 +6,8 @@ from statistics import fmean
 
 from mmattn.cli.probe_findings import table_row
 from mmattn.studies.evidence import EvidenceRow
-from mmattn.studies.statistics import Difference, paired_difference
+from mmattn.studies.statistics import FEWEST_SEEDS, Difference, paired_difference
 from mmattn.studies.tables import score
-
-FEWEST_SEEDS = 3  # from which on an interval is shown
 
 Variants = Mapping[str, Mapping[int, EvidenceRow]]  # variant -> seed -> row
 
@@ -90,8 +88,19 @@ def difference_to(variants: Variants, baseline: str, variant: str) -> Difference
     """Of a variant to the baseline, over the seeds that both have; None where there are none."""
     if variant == baseline or baseline not in variants:
         return None
+    return paired_difference(_pairs(variants, baseline, variant))
+
+
+def pairs_of(variants: Variants, baseline: str) -> dict[str, list[tuple[float, float]]]:
+    """Scores of the baseline and of each variant that has enough seeds with it for an interval."""
+    compared = [name for name in variants if name != baseline and baseline in variants]
+    pairs = {name: _pairs(variants, baseline, name) for name in compared}
+    return {name: each for name, each in pairs.items() if len(each) >= FEWEST_SEEDS}
+
+
+def _pairs(variants: Variants, baseline: str, variant: str) -> list[tuple[float, float]]:
     first, second = scores_of(variants[baseline]), scores_of(variants[variant])
-    return paired_difference([(first[seed], second[seed]) for seed in second if seed in first])
+    return [(first[seed], second[seed]) for seed in second if seed in first]
 
 
 def _rows(seeds: Mapping[int, EvidenceRow]) -> list[EvidenceRow]:

@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> None:
     from mmattn.cli.benchmarks_page import render_benchmarks
     from mmattn.cli.checkpoints_page import render_checkpoints
     from mmattn.cli.export_page import measure_sizes, render_sizes
-    from mmattn.cli.results_page import render_results
+    from mmattn.cli.results_page import draw_results, render_results
     from mmattn.cli.zoo_page import measure_latency, render_zoo
 
     root = Path(__file__).resolve().parents[2]
@@ -41,4 +41,6 @@ def run(args: argparse.Namespace) -> None:
     for name, render in pages.items():
         target = root / 'docs' / name
         target.write_text(render(root))
+        print(target)
+    for target in draw_results(root):
         print(target)

@@ -11,6 +11,7 @@ from mmattn.errors import UserError
 from mmattn.files import write_atomically
 from mmattn.studies import report_text, tables
 from mmattn.studies.costs import VariantCost, costs_of
+from mmattn.studies.drawing import CAPTION, bars_of, draw_differences
 from mmattn.studies.folder import (
     config_path,
     earlier_note,
@@ -23,11 +24,9 @@ from mmattn.studies.plan import load_study
 from mmattn.studies.results import Results, collect, group_iou, miou
 from mmattn.studies.statistics import mean_and_sd
 from mmattn.visualization.comparisons import (
-    Bar,
     Point,
     plot_against_costs,
     plot_all_curves,
-    plot_differences,
 )
 from mmattn.visualization.document import Block, Heading, Paragraph, Picture, to_html, to_markdown
 from mmattn.visualization.heat_map import plot_heat_map
@@ -106,30 +105,11 @@ def _pictures(results: Results, costs: dict[str, VariantCost], out: Path) -> lis
     """The pictures for which there are numbers."""
     study = results.study
     pictures: list[Block] = []
-    differences = {
-        name: found
-        for name in study.variants
-        if name != study.baseline and (found := results.difference(name, miou))
-    }
-    if differences:
-        baseline = results.values(study.baseline, miou)
-        bars = []
-        for name, found in differences.items():
-            own = results.values(name, miou)
-            dots = [own[seed] - baseline[seed] for seed in own if seed in baseline]
-            bars.append(Bar(name, found.mean, found.low, found.high, dots))
-        path = plot_differences(
-            bars,
-            out / 'differences.png',
-            label=f'mIoU minus that of the baseline {study.baseline!r} (points)',
-        )
-        pictures.append(
-            Picture(
-                path,
-                'Difference to the baseline: each seed (dots), their mean, and its 95 % '
-                'confidence interval. Grey: the interval holds 0, or there is one seed.',
-            )
-        )
+    compared = [name for name in study.variants if name != study.baseline]
+    bars = bars_of({name: results.pairs(name, miou) for name in compared})
+    if bars:
+        path = draw_differences(bars, study.baseline, out / 'differences.png')
+        pictures.append(Picture(path, CAPTION))
     pictures += _cost_picture(results, costs, out)
     curves = {
         name: [curves_of(each.run) for each in seeds.values()]
@@ -210,7 +190,6 @@ def _gallery(results: Results, out: Path) -> list[Block]:
             Paragraph(
                 'Not measured: the metric did not count the areas of each image, or the data is '
                 'not where it was, or the predictions are not.'
-            'interval_over_seeds': results.interval_over_seeds(name) if found else None,
             ),
         ]
     return [
@@ -231,6 +210,7 @@ def _numbers(results: Results, costs: dict[str, VariantCost], note: dict) -> dic
         variants[name] = {
             'miou': {'mean': mean, 'sd': sd, 'seeds': sorted(scores)},
             'difference': found and {**asdict(found), 'shown': found.shown},
+            'interval_over_seeds': results.interval_over_seeds(name) if found else None,
             'interval_over_images': over_images,
             'cost': asdict(costs[name]) if name in costs else None,
             'groups': {

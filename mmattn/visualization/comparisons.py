@@ -1,9 +1,11 @@
 """Pictures of a comparison: differences, accuracy against cost, the curves of all runs."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
@@ -32,7 +34,10 @@ class Point(NamedTuple):
 
 
 def plot_differences(bars: Sequence[Bar], out_png: Path, *, label: str) -> Path:
-    """A row for each variant: its seeds as dots, their mean, and the 95 % interval."""
+    """A row for each variant: its seeds as dots, their mean, and the 95 % interval.
+
+    The file carries the numbers that it shows, as `numbers` writes them.
+    """
     figure = Figure(figsize=(8, 1.4 + 0.42 * len(bars)), dpi=120, layout='constrained')
     ax = figure.add_subplot()
     ax.axvline(0, color='0.4', linewidth=1)
@@ -40,14 +45,24 @@ def plot_differences(bars: Sequence[Bar], out_png: Path, *, label: str) -> Path:
         shown = bar.low is not None and not bar.low <= 0 <= bar.high
         colour = '#0072B2' if shown else '0.55'
         if bar.low is not None:
-            ax.plot([bar.low, bar.high], [y, y], color=colour, linewidth=4, solid_capstyle='butt')
-        ax.plot(bar.values, [y] * len(bar.values), '.', color='0.2', markersize=5, zorder=3)
-        ax.plot(bar.mean, y, 'D', color=colour, markeredgecolor='w', markersize=9, zorder=4)
+            ends = [bar.low, bar.high]
+            ax.plot(ends, [y, y], color=colour, linewidth=8, alpha=0.4, solid_capstyle='butt')
+        ax.plot(bar.mean, y, '|', color=colour, markersize=20, markeredgewidth=3)
+        ax.plot(bar.values, [y] * len(bar.values), '.', color='0.1', markersize=7)
     ax.set_yticks(range(len(bars)), [bar.name for bar in reversed(bars)])
     ax.set_ylim(-0.6, len(bars) - 0.4)
     ax.set_xlabel(label)
     _style(ax)
-    return _save(figure, out_png)
+    return _save(figure, out_png, {'Description': numbers(bars)})
+
+
+def numbers(bars: Sequence[Bar]) -> str:
+    """JSON of what a picture of differences shows, to 0.001 points."""
+    rounded = [
+        [each if isinstance(each, str | None) else np.round(each, 3).tolist() for each in bar]
+        for bar in bars
+    ]
+    return json.dumps(rounded)
 
 
 def plot_against_costs(panels: Mapping[str, Sequence[Point]], out_png: Path, *, label: str) -> Path:
@@ -114,6 +129,6 @@ def _style(ax) -> None:
     ax.set_axisbelow(True)
 
 
-def _save(figure: Figure, out_png: Path) -> Path:
-    write_atomically(out_png, png(figure))
+def _save(figure: Figure, out_png: Path, texts: Mapping[str, str] | None = None) -> Path:
+    write_atomically(out_png, png(figure, texts))
     return out_png

@@ -1,5 +1,6 @@
 """docs/results.md is what the rows of finished runs say."""
 
+import json
 import re
 import shlex
 import shutil
@@ -7,13 +8,15 @@ from pathlib import Path
 
 import pytest
 from mmengine.config import Config
+from PIL import Image
 
 from mmattn.cli.arguments import parse_value
-from mmattn.cli.results_page import FOLDER, render_results
+from mmattn.cli.results_page import FOLDER, draw_results, pictures, render_results
 from mmattn.cli.results_text import BY_HAND
 from mmattn.errors import UserError
 from mmattn.rows import append_row
 from mmattn.studies.evidence import EvidenceRow, read_evidence
+from mmattn.visualization.comparisons import Bar, numbers
 
 REPO = Path(__file__).resolve().parents[2]
 FILES = sorted(p for p in (REPO / FOLDER).glob('*.csv') if p.read_text().startswith('study,'))
@@ -22,6 +25,14 @@ ROWS = [row for path in FILES for row in read_evidence(path)]
 
 def test_docs_hold_what_the_command_writes():
     assert (REPO / 'docs/results.md').read_text() == render_results(REPO), 'run mmattn zoo'
+
+
+def test_pictures_show_what_the_rows_say():
+    found = pictures(REPO)
+    assert found
+    for path, (_, bars) in found.items():
+        with Image.open(path) as image:
+            assert image.text['Description'] == numbers(bars), 'run mmattn zoo'
 
 
 def test_trainings_by_hand_are_closed_sets():
@@ -91,6 +102,14 @@ def test_rows_of_a_study_become_a_table_with_intervals(checkout):
     assert 'mmattn ablate heads_alone_camvid --seeds 0 1 2 --amp\n' in text
     assert '- commit: abc1234 (9 runs); def5678 (1 run)\n- versions: torch 9.9\n' in text
     assert part(page, 'Six heads, one run each') == part(before, 'Six heads, one run each')
+
+    assert '](images/study_heads_alone_camvid.png)' in text
+    (picture,) = draw_results(checkout)
+    assert picture == checkout / 'docs/images/study_heads_alone_camvid.png'
+    with Image.open(picture) as image:
+        danet, ccnet = (Bar(*each) for each in json.loads(image.text['Description']))
+    assert (danet.name, danet.mean, danet.values) == ('danet', 2.1, [2.0, 2.1, 2.2])
+    assert (ccnet.name, round(ccnet.low, 2), round(ccnet.high, 2)) == ('ccnet', -5.63, 5.63)
 
 
 def test_rows_of_a_changed_config_are_not_mixed(checkout):

@@ -1,0 +1,33 @@
+"""The picture of the differences of a study."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mmattn.studies.statistics import paired_difference
+from mmattn.visualization.comparisons import Bar, plot_differences
+
+CAPTION = (
+    'Difference to the baseline: each seed (dots), their mean (line), and its 95 % confidence '
+    'interval (bar). Grey: the interval holds 0, or there is one seed.'
+)
+
+
+def bars_of(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> list[Bar]:
+    """Of each variant with common seeds.
+
+    Args:
+        pairs: By variant, score of the baseline and of the variant, for each seed that both have.
+    """
+    bars = []
+    for name, each in pairs.items():
+        found = paired_difference(each)
+        if found:
+            dots = [second - first for first, second in each]
+            bars.append(Bar(name, found.mean, found.low, found.high, dots))
+    return bars
+
+
+def draw_differences(bars: Sequence[Bar], baseline: str, out_png: Path) -> Path:
+    """The mIoU of variants minus that of the baseline."""
+    label = f'mIoU minus that of the baseline {baseline!r} (points)'
+    return plot_differences(bars, out_png, label=label)
