@@ -161,7 +161,7 @@ setup(
         'openvino': ['onnx', 'onnxscript', 'openvino'],
         'test': [
             *('pytest', 'pytest-xdist', 'hypothesis', 'ruff', 'submitit'),
-            *('onnx', 'onnxruntime', 'onnxscript'),
+            *('onnx', 'onnxruntime', 'onnxscript', 'openvino'),
         ],
     },
     **commands_and_extensions(),

@@ -6,6 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from mmattn.ops.composition import differentiable_gradients
+
 CHUNK = 2**22  # scores at a time: 16 MiB in float32, about what a last-level cache holds
 
 
@@ -52,15 +54,11 @@ class _Chunked(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        query, key, value = ctx.saved_tensors
         if torch.is_grad_enabled():  # a graph of the gradients is asked for
-            # Views, since two of the three may be one tensor.
-            maps = tuple(x.view_as(x) for x in (query, key, value))
-            asked = [x for x, needed in zip(maps, ctx.needs_input_grad, strict=True) if needed]
-            found = iter(
-                torch.autograd.grad(plain_attention(*maps), asked, grad, create_graph=True)
+            return differentiable_gradients(
+                plain_attention, ctx.saved_tensors, ctx.needs_input_grad, grad
             )
-            return tuple(next(found) if needed else None for needed in ctx.needs_input_grad)
+        query, key, value = ctx.saved_tensors
         grads = tuple(x.new_zeros(x.shape) for x in (query, key, value))
         for parts in _chunks((key, value, *grads[1:]), (query, grad, grads[0])):
             _add_grads(*parts)

@@ -9,6 +9,7 @@ from torch import Tensor
 from mmattn.benchmarks import Case, Options, Size, words
 from mmattn.benchmarks.passes import BACKWARD, PASSES
 from mmattn.benchmarks.timing import seconds
+from mmattn.engine.cpu import cpu_has_bfloat16
 from mmattn.errors import UserError
 from mmattn.ops import criss_cross_attention
 from mmattn.ops.extension import EXTENSION
@@ -16,17 +17,13 @@ from mmattn.ops.extension import EXTENSION
 TITLE = 'The operator of criss-cross attention'
 TEXT = """\
 `mmattn.ops.criss_cross_attention` against the computation of `mmcv.ops.CrissCrossAttention`
-between its convolutions, a composition of einsums, on one image. Queries and keys have an eighth
-of the channels. Multiply-adds are those of the products, three times as many with the backward
-pass."""
+between its convolutions, a composition of einsums, on one image, in float32 and in the half
+precision that the device computes in. Queries and keys have an eighth of the channels.
+Multiply-adds are those of the products, three times as many with the backward pass."""
 SIDE, REFERENCE = 'side', 'mmcv'
 SIZES = ((8, 8), (16, 16), (32, 32), (64, 64), (97, 97), (128, 256))
 CHANNELS = (64, 128, 256, 512)
 PRODUCT = 4096  # rows and columns of the matrices that tell what the device can do
-DTYPES = {
-    'cpu': (torch.float32, torch.bfloat16),
-    'cuda': (torch.float32, torch.float16, torch.bfloat16),
-}
 LAYOUTS = {'contiguous': torch.contiguous_format, 'channels_last': torch.channels_last}
 
 
@@ -64,11 +61,17 @@ def cases(options: Options) -> Iterator[Case]:
     """
     if missing := EXTENSION.missing(options.device):
         raise UserError(missing)
-    for dtype in DTYPES[options.device]:
+    for dtype in _dtypes(options.device):
         for layout in LAYOUTS:
             for size in options.sizes:
                 for channels in CHANNELS:
                     yield from _cases(size, channels, dtype, options.device, layout)
+
+
+def _dtypes(device: str) -> tuple[torch.dtype, ...]:
+    if device == 'cuda':
+        return torch.float32, torch.float16, torch.bfloat16
+    return (torch.float32, torch.bfloat16) if cpu_has_bfloat16() else (torch.float32,)
 
 
 def _cases(
@@ -95,7 +98,7 @@ def _cases(
 def extras(options: Options) -> dict:
     """GFLOP/s of a large square matrix product, the most that the device gives, by type."""
     n, peaks = PRODUCT, {}
-    for dtype in DTYPES[options.device]:
+    for dtype in _dtypes(options.device):
         x = torch.randn(n, n).to(options.device, dtype)
         best = min(seconds(lambda x=x: x @ x, options.device) for _ in range(options.rounds))
         peaks[str(dtype).removeprefix('torch.')] = 2e-9 * n**3 / best

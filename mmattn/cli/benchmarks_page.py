@@ -16,8 +16,8 @@ Written by `mmattn zoo` from the JSON files in `{results}/PROCESSOR`; do not edi
 What a user would otherwise run is MMSegmentation's own code. `mmattn benchmark` runs both in one
 process on the same inputs, in turns, after a warm-up, so that both see the same machine, and tells
 time, peak memory and multiply-adds. Figures of one processor say little about another: measure
-yours. Other figures, on which other pages lean: [the operator](../{results}/criss_cross_cpu.md)
-on a Xeon, and [counting pixels](../{results}/evaluation_cpu.md).
+yours. [On a Xeon](../{results}/criss_cross_cpu.md) the operator was measured by the script that
+became `mmattn benchmark operator`.
 
 ## How to measure
 

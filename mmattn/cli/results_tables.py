@@ -21,7 +21,7 @@ def variant_table(variants: Variants, baseline: str | None) -> str:
     lines = [[*header, 'time of a run']]
     lines.append(['---'] * len(lines[0]))
     base = _rows(variants[baseline])[0].parameters if compared else None
-    for variant in sorted(variants, key=lambda name: -fmean(scores_of(variants[name]).values())):
+    for variant in _best_first(variants):
         scores, rows = scores_of(variants[variant]), _rows(variants[variant])
         seconds = [row.seconds for row in rows if row.seconds is not None]
         lines.append(
@@ -47,8 +47,8 @@ def _parameters(number: int | None, baseline: int | None) -> str:
 def class_table(variants: Variants, groups: Mapping[str, Sequence[str]]) -> Iterator[str]:
     """IoU of each class and of groups of classes, mean over seeds, where it was measured."""
     known = {
-        name: [json.loads(row.class_iou) for row in _rows(seeds) if row.class_iou]
-        for name, seeds in variants.items()
+        name: [json.loads(row.class_iou) for row in _rows(variants[name]) if row.class_iou]
+        for name in _best_first(variants)
     }
     known = {name: found for name, found in known.items() if found}
     if not known:
@@ -56,12 +56,10 @@ def class_table(variants: Variants, groups: Mapping[str, Sequence[str]]) -> Iter
     classes = next(iter(known.values()))[0]
     wanted = {f'**{name}**': members for name, members in groups.items()}
     wanted |= {name: [name] for name in classes}
-    lines = [['class', *(f'`{name}`' for name in known)], ['---'] * (len(known) + 1)]
-    for label, members in wanted.items():
-        values = (
-            [each.get(member) for each in found for member in members] for found in known.values()
-        )
-        lines.append([label, *map(_mean, values)])
+    lines = [['variant', *wanted], ['---'] * (len(wanted) + 1)]
+    for variant, found in known.items():
+        values = ([each.get(name) for each in found for name in names] for names in wanted.values())
+        lines.append([f'`{variant}`', *map(_mean, values)])
     bold = 'Bold: the mean of a group of classes.' if groups else ''
     yield (
         f'IoU of each class, mean over seeds. {bold}'.strip()
@@ -101,6 +99,10 @@ def pairs_of(variants: Variants, baseline: str) -> dict[str, list[tuple[float, f
 def _pairs(variants: Variants, baseline: str, variant: str) -> list[tuple[float, float]]:
     first, second = scores_of(variants[baseline]), scores_of(variants[variant])
     return [(first[seed], second[seed]) for seed in second if seed in first]
+
+
+def _best_first(variants: Variants) -> list[str]:
+    return sorted(variants, key=lambda name: -fmean(scores_of(variants[name]).values()))
 
 
 def _rows(seeds: Mapping[int, EvidenceRow]) -> list[EvidenceRow]:

@@ -7,7 +7,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
 from mmattn.attention import InterlacedSparse
-from mmattn.ops.criss_cross import composed_criss_cross_attention
+from mmattn.ops.library import composed_operator
 
 _LARGEST = 2**15  # pixels that nobody goes beyond, in height or width
 
@@ -82,11 +82,6 @@ def _bounds(program: torch.export.ExportedProgram) -> list:
     return [program.range_constraints[size.node.expr] for size in sizes]
 
 
-def _criss_cross(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
-    out = composed_criss_cross_attention(query, key, value)
-    return out, out.new_empty(0)  # the sums serve training
-
-
 def adaptive_avg_pool2d(x: Tensor, output_size: list[int]) -> Tensor:
     """`torch.nn.functional.adaptive_avg_pool2d` as two matrix products, for maps of any size.
 
@@ -117,7 +112,7 @@ def _windows(x: Tensor, dim: int, count: int) -> Tensor:
 
 
 _DECOMPOSITIONS: dict[object, Callable] = {
-    torch.ops.mmattn.criss_cross_attention.default: _criss_cross,
+    torch.ops.mmattn.criss_cross_attention.default: composed_operator,
     torch.ops.aten.adaptive_avg_pool2d.default: adaptive_avg_pool2d,
     torch.ops.aten._adaptive_avg_pool2d.default: adaptive_avg_pool2d,
 }

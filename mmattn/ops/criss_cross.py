@@ -5,8 +5,10 @@ from functools import cache
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from mmattn.ops import library  # noqa: F401  (defines torch.ops.mmattn)
+from mmattn.ops.composition import composed_criss_cross_attention
 from mmattn.ops.extension import EXTENSION
 
 _KERNEL_DTYPES = {
@@ -22,8 +24,10 @@ def criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     are plain dot products, not scaled, as in the paper.
 
     Runs as a compiled kernel where there is one for the device and dtype, which for the backward
-    pass keeps its inputs, one number a pixel and on CUDA its output; otherwise, and in ONNX export,
-    as `composed_criss_cross_attention`. `python -m mmattn.ops` tells which.
+    pass keeps its inputs, one number a pixel and on CUDA its output; otherwise as
+    `composed_criss_cross_attention`. `python -m mmattn.ops` tells which. ONNX export, transforms of
+    `torch.func` and forward-mode differentiation take the composition, and so do gradients that are
+    to be differentiated again (``create_graph=True``).
 
     Cost: B * H * W * (H + W) scores, where full self-attention has B * (H * W)**2.
 
@@ -34,7 +38,7 @@ def criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     Returns:
         Tensor of shape (B, C, H, W), in the dtype that matrix products have here (under autocast
-        the autocast dtype). Differentiable once; twice only without the kernel.
+        the autocast dtype). Differentiable any number of times.
 
     Raises:
         TypeError: The tensors differ in dtype or device, or are not of floating point.
@@ -46,25 +50,11 @@ def criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     return composed_criss_cross_attention(query, key, value)
 
 
-def composed_criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """`criss_cross_attention` out of PyTorch's own operators: any device, dtype and exporter."""
-    height = query.shape[2]
-    column_scores = torch.matmul(query.permute(0, 3, 2, 1), key.permute(0, 3, 1, 2))
-    position = torch.arange(height, device=query.device)
-    # The pixel itself is in its row already.
-    column_scores = column_scores.masked_fill(position[:, None] == position, float('-inf'))
-    row_scores = torch.matmul(query.permute(0, 2, 3, 1), key.permute(0, 2, 1, 3))
-    scores = torch.cat([column_scores.transpose(1, 2), row_scores], dim=-1)
-    attention = scores.softmax(dim=-1).to(scores.dtype)
-    column, row = attention.split([height, query.shape[3]], dim=-1)
-    from_column = torch.matmul(column.transpose(1, 2), value.permute(0, 3, 2, 1))
-    from_row = torch.matmul(row, value.permute(0, 2, 3, 1))
-    return from_column.permute(0, 3, 2, 1) + from_row.permute(0, 3, 1, 2)
-
-
 def _has_kernel(query: Tensor) -> bool:
     device = query.device.type
     if query.dtype not in _KERNEL_DTYPES.get(device, ()) or torch.onnx.is_in_onnx_export():
+        return False
+    if forward_ad._current_level >= 0:  # tangents, which the kernel would drop
         return False
     if device in EXTENSION.devices:
         return True

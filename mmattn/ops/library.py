@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from mmattn.ops.composition import composed_criss_cross_attention, differentiable_gradients
+
 NAME = 'mmattn::criss_cross_attention'
 BACKWARD = 'mmattn::criss_cross_attention_backward'
 _TAGS = (torch.Tag.pt2_compliant_tag,)
@@ -53,7 +55,11 @@ def _setup_context(ctx, inputs, output) -> None:
     ctx.save_for_backward(*inputs, out, log_sum_exp)
 
 
-def _backward(ctx, grad_out: Tensor, _) -> tuple[Tensor, Tensor, Tensor]:
+def _backward(ctx, grad_out: Tensor, _) -> tuple[Tensor | None, ...]:
+    if torch.is_grad_enabled():  # the gradients are to be differentiated, which the kernel cannot
+        return differentiable_gradients(
+            composed_criss_cross_attention, ctx.saved_tensors[:3], ctx.needs_input_grad, grad_out
+        )
     return torch.ops.mmattn.criss_cross_attention_backward(grad_out, *ctx.saved_tensors)
 
 
@@ -72,9 +78,17 @@ def _with_autocast(device_type: str):
     return kernel
 
 
-_AUTOCAST = torch.library.Library('mmattn', 'IMPL')
-_AUTOCAST.impl('criss_cross_attention', _with_autocast('cpu'), 'AutocastCPU')
-_AUTOCAST.impl('criss_cross_attention', _with_autocast('cuda'), 'AutocastCUDA')
+def composed_operator(query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+    """The operator out of PyTorch's own, which have all derivatives and batching rules."""
+    out = composed_criss_cross_attention(query, key, value)
+    return out, out.new_empty(0)  # the sums serve the backward kernel
+
+
+_RULES = torch.library.Library('mmattn', 'IMPL')
+_RULES.impl('criss_cross_attention', _with_autocast('cpu'), 'AutocastCPU')
+_RULES.impl('criss_cross_attention', _with_autocast('cuda'), 'AutocastCUDA')
+# What comes first under any transform of torch.func.
+_RULES.impl('criss_cross_attention', composed_operator, 'FuncTorchDynamicLayerFrontMode')
 
 
 @register_flop_formula(torch.ops.mmattn.criss_cross_attention)

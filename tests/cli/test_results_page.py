@@ -58,7 +58,8 @@ def checkout(tmp_path) -> Path:
         for row in read_evidence(path):
             if row.config:
                 append_row(tmp_path / FOLDER / path.name, row, slice(0, 4))
-    shutil.copytree(REPO / 'configs/studies', tmp_path / 'configs/studies')
+    for folder in ('configs/studies', 'configs/_base_/studies'):
+        shutil.copytree(REPO / folder, tmp_path / folder)
     return tmp_path
 
 
@@ -97,8 +98,8 @@ def test_rows_of_a_study_become_a_table_with_intervals(checkout):
     ) in text
     assert '| `anl` | +500 | 51.00 |  |  | 51.00 (1) | +1.00 (no interval) | 1 min 30 s |' in text
     assert '| `fcn` | 1,000 | 50.00 |' in text
-    assert '| **thin** | 30.00 | 30.00 |' in text
-    assert '| sky | 90.00 |' in text and '| pole | no pixels |' in text
+    assert '| variant | **thin** | sky | pole | sign | bicyclist |' in text
+    assert '| `danet` | 30.00 | 90.00 | no pixels | 20.00 | 40.00 |' in text
     assert 'mmattn ablate heads_alone_camvid --seeds 0 1 2 --amp\n' in text
     assert '- commit: abc1234 (9 runs); def5678 (1 run)\n- versions: torch 9.9\n' in text
     assert part(page, 'Six heads, one run each') == part(before, 'Six heads, one run each')

@@ -20,12 +20,16 @@ SHORT = (
 
 
 def on_the_toy_set(path: Path) -> str:
-    """The text of a config: the toy config with what a config of configs/plugins puts in."""
+    """The text of a config: the toy config, half as wide, with what a config puts into it."""
     model = Config.fromfile(path).model.to_dict()
     places = ('type', 'plugins', 'fusion', 'conv2')
     backbone = {key: value for key, value in model['backbone'].items() if key in places}
-    head = {'type': model['decode_head']['type']}
-    return f'_base_ = {str(TOY)!r}\nmodel = dict(backbone={backbone}, decode_head={head})\n'
+    parts = dict(
+        backbone=dict(backbone, base_channels=32, stem_channels=32),
+        decode_head=dict(type=model['decode_head']['type'], in_channels=256),
+        auxiliary_head=dict(in_channels=128),
+    )
+    return f'_base_ = {str(TOY)!r}\nmodel = {parts}\n'
 
 
 @pytest.mark.slow
