@@ -110,7 +110,8 @@ def test_rows_of_a_study_become_a_table_with_intervals(checkout):
     with Image.open(picture) as image:
         danet, ccnet = (Bar(*each) for each in json.loads(image.text['Description']))
     assert (danet.name, danet.mean, danet.values) == ('danet', 2.1, [2.0, 2.1, 2.2])
-    assert (ccnet.name, round(ccnet.low, 2), round(ccnet.high, 2)) == ('ccnet', -5.63, 5.63)
+    # 0, 0 and -4 points: -4 / 3 ± 4.3027 * 2.3094 / sqrt(3)
+    assert (ccnet.name, round(ccnet.low, 2), round(ccnet.high, 2)) == ('ccnet', -7.07, 4.40)
 
 
 def test_rows_of_a_changed_config_are_not_mixed(checkout):
