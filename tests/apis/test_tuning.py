@@ -17,16 +17,7 @@ from mmattn.engine.candidates import CANDIDATES
 from mmattn.errors import UserError
 from mmattn.preflight.config import load_config
 from tests.processes import run_forked
-
-DATA = """
-_base_ = '{config}'
-test_dataloader = dict(
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(data_root='{root}',
-        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val')))
-test_evaluator = dict(type='SegmentationMetric', iou_metrics=['mIoU'])
-test_cfg = dict(type='TestLoop')
-"""
+from tests.small_model import with_data
 
 
 @pytest.fixture(autouse=True)
@@ -99,8 +90,7 @@ def test_tests_use_the_choice(trained_model, toy_root, tmp_path, monkeypatch):
         return lambda images: calls.append(1) or segmentor.network(images)
 
     monkeypatch.setitem(CANDIDATES, 'counted', make)
-    config = tmp_path / 'toy.py'
-    config.write_text(DATA.format(config=trained_model[0], root=toy_root / 'toy'))
+    config = with_data(trained_model[0], toy_root / 'toy', tmp_path)
     held = choices.conditions(load_config(config).model, torch.zeros(1, 3, 48, 96))
     choices.remember(held, 'counted', dict(speed_up=1.5))
     measure(config, trained_model[1], work_dir=tmp_path / 'log', optimize=True)
