@@ -154,12 +154,13 @@ class _Checked:
             self._run = None
             return expected
         self._agreement.add(logits.argmax(1), expected.argmax(1))
-        if self._agreement.fails:
-            _tell(
-                f'{self._name} gives {self._agreement.share:.1%} of the classes of the modules '
-                'themselves, which go on instead'
-            )
-            self._run = None
+        if not self._agreement.fails:
+            return logits  # which are held against those of the plain model, too
+        _tell(
+            f'{self._name} gives {self._agreement.share:.1%} of the classes of the modules '
+            'themselves, which go on instead'
+        )
+        self._run = None
         return expected
 
 

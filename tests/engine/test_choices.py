@@ -174,6 +174,18 @@ def test_one_that_computes_otherwise_gives_way(plain, told, monkeypatch):
     assert 'counted gives 0.0% of the classes of the modules themselves' in told[1][1]
 
 
+def test_what_it_computes_is_seen_from_the_first_image_on(plain, monkeypatch):
+    def make(segmentor, inputs, key):
+        return lambda images: 2 * segmentor.network(images)
+
+    monkeypatch.setitem(CANDIDATES, 'counted', make)
+    remember(plain, 'counted')
+    fast, images = with_choice(plain), torch.zeros(SIZE)
+    with torch.inference_mode():
+        for _ in range(5):
+            assert torch.equal(fast.encode_decode(images, []), 2 * fast.network(images))
+
+
 def test_the_choice_of_the_modules_themselves_changes_nothing(plain, told):
     remember(plain, 'optimized')
     assert same(plain, with_choice(plain))
