@@ -1,8 +1,7 @@
-"""What was measured to be the fastest on this machine for a network: remembered, and used."""
+"""What was measured to be the fastest for a network on this machine, remembered."""
 
 import hashlib
 import json
-import logging
 import shutil
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -10,22 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from mmengine.logging import print_log
 from torch import Tensor
 
 import mmattn
-from mmattn.engine.agreement import Agreement
 from mmattn.engine.candidates import CANDIDATES
-from mmattn.engine.inference import LeanInference
-from mmattn.engine.runtimes import Run
-from mmattn.errors import UserError, first_line
+from mmattn.errors import UserError
 from mmattn.files import cache_folder, write_atomically
 from mmattn.provenance import device_name
 
 # Settings of a model on which its network does not depend when it predicts.
 _WITHOUT_EFFECT = {'auxiliary_head', 'data_preprocessor', 'init_cfg', 'loss_decode', 'pretrained'}
 _WITHOUT_EFFECT |= {'sampler', 'test_cfg', 'train_cfg'}
-_AGAIN = 'measure again with mmattn tune'
+AGAIN = 'measure again with mmattn tune'
 
 
 def conditions(settings: dict, inputs: Tensor) -> dict[str, Any]:
@@ -67,7 +62,7 @@ def remember(conditions: dict[str, Any], choice: str, facts: dict[str, Any]) -> 
         facts: What else shall be known of it, such as ``speed_up`` over the modules themselves.
     """
     record = {'conditions': conditions, 'versions': versions(), 'choice': choice, **facts}
-    file = _file(conditions)
+    file = file_of(conditions)
     write_atomically(file, json.dumps(record, indent=2).encode())
     return file
 
@@ -76,7 +71,7 @@ def remembered() -> Iterator[dict[str, Any]]:
     """All choices that can be read."""
     for file in sorted(folder().glob('*.json')):
         try:
-            yield _read(file)
+            yield read(file)
         except (OSError, UserError):
             continue
 
@@ -91,97 +86,30 @@ def folder() -> Path:
     return cache_folder() / 'tuned'
 
 
-class Chosen:
-    """Stands in for the network of a segmentor where something was measured to be faster.
-
-    Its first logits are held against those of the modules, input for input; where 1 % of their
-    classes differ, or it cannot run, the modules go on, with a warning.
-
-    Args:
-        settings: The model's config.
-    """
-
-    def __init__(self, settings: dict) -> None:
-        self._settings = settings
-        self._found: dict[torch.Size, _Checked | None] = {}
-
-    def __call__(self, segmentor: LeanInference, inputs: Tensor) -> Tensor | None:
-        """(N, 3, H, W) to logits (N, C, h, w); None for a size that has no faster one."""
-        if inputs.shape not in self._found:
-            self._found[inputs.shape] = _find(self._settings, segmentor, inputs)
-        run = self._found[inputs.shape]
-        return run(segmentor, inputs) if run else None
-
-
-def _find(settings: dict, segmentor: LeanInference, inputs: Tensor) -> '_Checked | None':
-    held = conditions(settings, inputs)
-    try:
-        record = _read(_file(held))
-        if record['versions'] != versions():
-            raise UserError(f'{_changed(record["versions"])}; {_AGAIN}')
-        name = record['choice']
-        if name == 'optimized':
-            return None
-        run = CANDIDATES[name](segmentor, inputs, key(held))
-    except FileNotFoundError:
-        return None
-    except Exception as error:  # of whatever runtime
-        _tell(f'what was measured to be faster here is not used: {_reason(error)}')
-        return None
-    height, width = inputs.shape[2:]
-    _tell(
-        f'{height}x{width}: {name}, measured to be {record["speed_up"]:.2f} times as fast here '
-        '(mmattn tune --show)',
-        level=logging.INFO,
-    )
-    return _Checked(name, run)
-
-
-class _Checked:
-    def __init__(self, name: str, run: Run) -> None:
-        self._name = name
-        self._run: Run | None = run
-        self._agreement = Agreement()
-
-    def __call__(self, segmentor: LeanInference, inputs: Tensor) -> Tensor | None:
-        if self._run is None or self._agreement.holds:
-            return self._run and self._run(inputs)
-        expected = segmentor.network(inputs)
-        try:
-            logits = self._run(inputs)
-        except Exception as error:  # a compiler, or whatever runtime
-            _tell(f'{self._name} cannot run here, and is left out: {_reason(error)}')
-            self._run = None
-            return expected
-        self._agreement.add(logits.argmax(1), expected.argmax(1))
-        if not self._agreement.fails:
-            return logits  # which are held against those of the plain model, too
-        _tell(
-            f'{self._name} gives {self._agreement.share:.1%} of the classes of the modules '
-            'themselves, which go on instead'
-        )
-        self._run = None
-        return expected
-
-
-def _read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, Any]:
     """A choice.
 
     Raises:
-        UserError: It is none.
-        OSError: It cannot be read, or there is none.
+        UserError: It is damaged.
+        OSError: It cannot be read.
     """
     try:
         record = json.loads(file.read_text())
-        float(record['speed_up'])
-        if record['choice'] in CANDIDATES and {'conditions', 'versions'} <= record.keys():
-            return record
-    except (ValueError, TypeError, KeyError, AttributeError):  # of other makers, or cut short
-        pass
-    raise UserError(f'{file} is damaged; {_AGAIN}')
+        record['speed_up'] = float(record['speed_up'])
+        whole = (
+            file.name == file_of(record['conditions']).name
+            and record['choice'] in CANDIDATES
+            and isinstance(record['versions'], dict)
+        )
+    except (ValueError, TypeError, KeyError):
+        whole = False
+    if not whole:
+        raise UserError(f'{file} is damaged; {AGAIN}')
+    return record
 
 
-def _file(conditions: dict[str, Any]) -> Path:
+def file_of(conditions: dict[str, Any]) -> Path:
+    """Where a choice is remembered, if there is one."""
     return folder() / f'{_digest(json.dumps(conditions))}.json'
 
 
@@ -193,27 +121,5 @@ def _effective(node: Any) -> Any:
     return [_effective(each) for each in node] if isinstance(node, list | tuple) else node
 
 
-def _changed(before: dict[str, str | None]) -> str:
-    """What became of the versions that a choice was measured with."""
-    for name, now in versions().items():
-        if before.get(name) != now:
-            return (
-                f'it was measured {_with(name, before.get(name))}, and now runs {_with(name, now)}'
-            )
-    return 'it was measured with other versions'
-
-
-def _with(name: str, number: str | None) -> str:
-    return f'with {name} {number}' if number else f'without {name}'
-
-
-def _reason(error: Exception) -> str:
-    return str(error) if isinstance(error, UserError) else first_line(error)
-
-
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-def _tell(text: str, level: int = logging.WARNING) -> None:
-    print_log(text, logger='current', level=level)

@@ -11,9 +11,9 @@ from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 
 from mmattn.engine.agreement import Agreement
-from mmattn.engine.choices import Chosen
 from mmattn.engine.cpu import cpu_has_bfloat16
 from mmattn.engine.inference import make_lean
+from mmattn.engine.stand_in import Chosen
 
 
 def optimized(
@@ -29,7 +29,7 @@ def optimized(
         model: A segmentor, or what averages over views of one, with its weights.
         keep_logits: Whether predictions keep their ``seg_logits``, as averaging needs.
         settings: The model's config. With it, what was measured to be faster on this machine takes
-            the place of the network (`mmattn.engine.choices`).
+            the place of the network (`mmattn.engine.stand_in`).
     """
     device = next(model.parameters()).device
     fast = copy.deepcopy(model).eval()

@@ -124,7 +124,9 @@ def test_a_choice_of_other_versions_is_told_and_not_used(plain, shapes, told):
     assert f'with torch 1.13, and now runs with torch {torch.__version__}; measure again' in line
 
 
-@pytest.mark.parametrize('content', [b'', b'[]', b'{"choice": "counted"}', b'\xff\xfe', b'{"cho'])
+@pytest.mark.parametrize(
+    'content', [b'', b'[]', b'{"choice": "counted", "speed_up": 2}', b'\xff\xfe', b'{"cho']
+)
 def test_a_damaged_file_is_told_and_survived(plain, shapes, told, content):
     file = remember(plain, 'counted')
     file.write_bytes(content)
