@@ -17,6 +17,12 @@ DAY = 24 * 60 * 60  # seconds
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
+def cache_folder() -> Path:
+    """Where is kept what can be made again: MMATTN_CACHE, else `mmattn` in the user's cache."""
+    users = os.environ.get('XDG_CACHE_HOME') or os.path.expanduser('~/.cache')
+    return Path(os.environ.get('MMATTN_CACHE') or Path(users, 'mmattn'))
+
+
 @contextmanager
 def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
     """A path to write to; it becomes ``target`` in one step, and only when the block ends well.

@@ -1,5 +1,6 @@
 """Where the tests find reference vectors and real images."""
 
+import logging
 import os
 from pathlib import Path
 
@@ -11,6 +12,12 @@ forbid_network()
 
 REPO = Path(__file__).resolve().parents[1]
 _CAMVID = Path(os.environ.get('MMATTN_SHARED') or REPO.parent / 'shared') / 'camvid'
+
+
+@pytest.fixture(scope='session', autouse=True)
+def cache(tmp_path_factory) -> None:
+    """What was measured on this machine for its user has no part in tests."""
+    os.environ['MMATTN_CACHE'] = str(tmp_path_factory.mktemp('cache'))
 
 
 @pytest.fixture(scope='session')
@@ -45,6 +52,20 @@ def trained_model(tmp_path_factory) -> tuple[Path, Path]:
     from tests.small_model import write_small_model
 
     return write_small_model(tmp_path_factory.mktemp('model'))
+
+
+@pytest.fixture
+def told():
+    """What is logged in a test, from INFO on: level and text of each line."""
+    from mmengine.logging import MMLogger
+
+    lines: list[tuple[str, str]] = []
+    handler = logging.Handler(logging.INFO)
+    handler.emit = lambda record: lines.append((record.levelname, record.getMessage()))
+    logger = MMLogger.get_current_instance()
+    logger.addHandler(handler)
+    yield lines
+    logger.removeHandler(handler)
 
 
 @pytest.fixture(scope='session')

@@ -41,6 +41,23 @@ tta_pipeline = [
 del norm, head
 """
 
+DATA = """
+_base_ = '{config}'
+test_dataloader = dict(
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(data_root='{root}',
+        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val')))
+test_evaluator = dict(type='SegmentationMetric', iou_metrics=['mIoU'])
+test_cfg = dict(type='TestLoop')
+"""
+
+
+def with_data(config: Path, root: Path, folder: Path) -> Path:
+    """A config of the small model, written to a folder, that is tested on a toy set."""
+    file = folder / 'toy.py'
+    file.write_text(DATA.format(config=config, root=root))
+    return file
+
 
 def write_small_model(folder: Path) -> tuple[Path, Path]:
     """Config and checkpoint; the weights are random, and the norms look used."""

@@ -16,6 +16,7 @@ from mmattn.apis.prediction import Prediction  # noqa: E402
 from mmattn.apis.segmentor import Segmentor  # noqa: E402
 from mmattn.apis.testing import test  # noqa: E402
 from mmattn.apis.training import TrainResult, train  # noqa: E402
+from mmattn.apis.tuning import Tuning, tune  # noqa: E402
 from mmattn.studies.ablation import Ablation, ablate  # noqa: E402
 from mmattn.studies.report import report  # noqa: E402
 
@@ -26,6 +27,7 @@ __all__ = [
     'Prediction',
     'Segmentor',
     'TrainResult',
+    'Tuning',
     'ablate',
     'analyze',
     'browse',
@@ -38,4 +40,5 @@ __all__ = [
     'report',
     'test',
     'train',
+    'tune',
 ]

@@ -65,7 +65,8 @@ class Segmentor:
             files the CPU.
         optimize: `'auto'` predicts with a faster copy of the model (`mmattn.engine.optimized`), if
             its labels on the first images are those of the model, 99 % of them; they are predicted
-            twice. True does without that check, False predicts with the model as it is.
+            twice. What `mmattn.apis.tune` found to be faster still on this machine is used, too.
+            True does without all that, False predicts with the model as it is.
         tta: average over the scales and flips of the config's ``tta_pipeline``.
         batch_size: how many images of one size go through the model together.
         cfg_options: overrides, dotted key to value.
@@ -105,7 +106,9 @@ class Segmentor:
             self._tester = MODELS.build(dict(cfg.tta_model, module=self.model)).eval()
         self._fast = self._tester if is_exported(checkpoint) else None
         if optimize and self._fast is None:
-            plain, self._fast = self._tester, optimized(self._tester, keep_logits=tta)
+            settings = cfg.model if optimize == 'auto' else None
+            plain = self._tester
+            self._fast = optimized(plain, keep_logits=tta, settings=settings)
             self._tester = CheckedModel(plain, self._fast) if optimize == 'auto' else self._fast
         steps = without_labels(cfg.tta_pipeline if tta else image_pipeline(cfg))
         with explain_settings():

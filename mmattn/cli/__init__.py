@@ -25,6 +25,7 @@ COMMANDS = (
     'train',
     'test',
     'predict',
+    'tune',
     'demo',
     'attention',
     'ablate',

@@ -1,6 +1,6 @@
 """What EncoderDecoder does around its network, in less memory and time."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from mmengine.structures import PixelData
@@ -18,6 +18,8 @@ class LeanInference:
     """Mixin for `EncoderDecoder`, in evaluation: the same predictions, but
 
     - the network may run in half precision (``autocast_dtype``); its logits are float32;
+    - something faster may stand in for it (``stand_in``), which is called with the segmentor and
+      (N, 3, H, W) and gives the logits, or None for inputs that it does not take;
     - windows share passes, and are added to their slice of the output, where mmseg pads each to the
       size of the image;
     - logits are resized some classes at a time, the best of which are kept: never all of them in
@@ -28,9 +30,15 @@ class LeanInference:
 
     autocast_dtype: torch.dtype | None = None
     keep_logits: bool = False
+    stand_in: Callable[['LeanInference', Tensor], Tensor | None] | None = None
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """(N, 3, H, W) to logits (N, C, h, w), float32, as small as the network gives them."""
+        logits = self.stand_in(self, inputs) if self.stand_in else None
+        return self.network(inputs, batch_img_metas) if logits is None else logits
+
+    def network(self, inputs: Tensor, batch_img_metas: Sequence[dict] = ()) -> Tensor:
+        """As `encode_decode`, by the modules themselves."""
         dtype = self.autocast_dtype
         with torch.autocast(inputs.device.type, dtype, enabled=dtype is not None):
             return super().encode_decode(inputs, batch_img_metas).float()

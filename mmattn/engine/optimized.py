@@ -10,14 +10,15 @@ from mmengine.logging import print_log
 from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 
+from mmattn.engine.agreement import Agreement
 from mmattn.engine.cpu import cpu_has_bfloat16
 from mmattn.engine.inference import make_lean
-
-CHECKED = 3  # images
-EQUAL = 0.99  # of their labels
+from mmattn.engine.stand_in import Chosen
 
 
-def optimized(model: nn.Module, *, keep_logits: bool = False) -> nn.Module:
+def optimized(
+    model: nn.Module, *, keep_logits: bool = False, settings: dict | None = None
+) -> nn.Module:
     """A copy of a model for predicting alone: the same labels but for rounding.
 
     Norms are fused into convolutions, auxiliary heads are dropped, weights are channels_last, the
@@ -27,6 +28,8 @@ def optimized(model: nn.Module, *, keep_logits: bool = False) -> nn.Module:
     Args:
         model: A segmentor, or what averages over views of one, with its weights.
         keep_logits: Whether predictions keep their ``seg_logits``, as averaging needs.
+        settings: The model's config. With it, what was measured to be faster on this machine takes
+            the place of the network (`mmattn.engine.stand_in`).
     """
     device = next(model.parameters()).device
     fast = copy.deepcopy(model).eval()
@@ -36,6 +39,7 @@ def optimized(model: nn.Module, *, keep_logits: bool = False) -> nn.Module:
         if make_lean(segmentor):
             segmentor.autocast_dtype = _half(device)
             segmentor.keep_logits = keep_logits
+            segmentor.stand_in = Chosen(settings) if settings else None
     return fuse_conv_bn(fast).to(memory_format=torch.channels_last)
 
 
@@ -60,7 +64,7 @@ class CheckedModel(nn.Module):
         super().__init__()
         self.plain: nn.Module | None = plain
         self.fast: nn.Module | None = fast
-        self._images = self._equal = self._pixels = 0
+        self._agreement = Agreement()
 
     def test_step(self, data: Any) -> list:
         """As that of mmengine's models."""
@@ -69,18 +73,15 @@ class CheckedModel(nn.Module):
         trial = self.fast.test_step(copy.deepcopy(data))  # results are written into the data
         samples = self.plain.test_step(data)
         for ours, theirs in zip(trial, samples, strict=True):
-            same = ours.pred_sem_seg.data == theirs.pred_sem_seg.data
-            self._equal += int(same.sum())
-            self._pixels += same.numel()
-            self._images += 1
-        if self._equal < EQUAL * self._pixels:
+            self._agreement.add(ours.pred_sem_seg.data, theirs.pred_sem_seg.data)
+        if self._agreement.fails:
             print_log(
-                f'the optimized model gives {self._equal / self._pixels:.1%} of the labels of the '
+                f'the optimized model gives {self._agreement.share:.1%} of the labels of the '
                 'plain one, which goes on instead',
                 logger='current',
                 level=logging.WARNING,
             )
             self.fast = None
-        elif self._images >= CHECKED:
+        elif self._agreement.holds:
             self.plain = None
         return samples

@@ -93,16 +93,24 @@ def _onnxruntime(file: Path, device: torch.device | None) -> tuple[str | None, R
     return session.get_modelmeta().custom_metadata_map.get(META), run
 
 
-def _openvino(file: Path, device: torch.device | None) -> tuple[str | None, Run]:
+def run_openvino(
+    file: Path, device: torch.device | None, precision: str = 'f32'
+) -> tuple[str | None, Run]:
+    """What the file says of itself, and its input to its logits.
+
+    Args:
+        file: With its weights beside it, as `.bin`.
+        device: None or the CPU.
+        precision: Of the arithmetic: f32, or bf16. On some CPUs OpenVINO would take bf16 by itself.
+    """
     openvino = require('openvino', 'openvino')
     if device is not None and device.type != 'cpu':
         raise UserError(f'{file} runs on the CPU here: give --device cpu')
     with _damage_told(file):
         core = openvino.Core()
         model = core.read_model(file)
-        # The precision of the file: on some CPUs the default is bfloat16.
         settings = {
-            'INFERENCE_PRECISION_HINT': 'f32',
+            'INFERENCE_PRECISION_HINT': precision,
             'INFERENCE_NUM_THREADS': torch.get_num_threads(),
         }
         compiled = core.compile_model(model, 'CPU', settings)
@@ -139,7 +147,7 @@ def _damage_told(file: Path) -> Iterator[None]:
 
 
 # By the suffix of the file.
-RUNTIMES = {'.onnx': _onnxruntime, '.xml': _openvino, '.pt2': _torch}
+RUNTIMES = {'.onnx': _onnxruntime, '.xml': run_openvino, '.pt2': _torch}
 
 
 def is_exported(checkpoint: str | Path) -> bool:

@@ -5,18 +5,9 @@ import json
 import pytest
 
 from mmattn.apis import test as measure
+from tests.small_model import with_data
 
 from .conftest import REPO
-
-DATA = """
-_base_ = '{config}'
-test_dataloader = dict(
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(data_root='{root}',
-        data_prefix=dict(img_path='leftImg8bit/val', seg_map_path='gtFine/val')))
-test_evaluator = dict(type='SegmentationMetric', iou_metrics=['mIoU'])
-test_cfg = dict(type='TestLoop')
-"""
 
 
 @pytest.fixture(scope='module')
@@ -24,9 +15,7 @@ def model(environment, trained_model, tmp_path_factory):
     """Config, with data, and checkpoint."""
     config, checkpoint = trained_model
     toy = REPO / environment['MMATTN_DATA'] / 'toy'
-    folder = tmp_path_factory.mktemp('exported')
-    (folder / 'toy.py').write_text(DATA.format(config=config, root=toy))
-    return folder / 'toy.py', checkpoint
+    return with_data(config, toy, tmp_path_factory.mktemp('exported')), checkpoint
 
 
 def test_an_exported_file_is_verified_and_has_the_mean_iou_of_its_model(

@@ -19,5 +19,6 @@ class OptimizeHook(Hook):
 
     def before_test_epoch(self, runner: Runner) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        fast = optimized(model, keep_logits=isinstance(model, BaseTTAModel))
+        averages = isinstance(model, BaseTTAModel)
+        fast = optimized(model, keep_logits=averages, settings=runner.cfg.model)
         runner.model = CheckedModel(model, fast)

@@ -1,0 +1,34 @@
+"""Labels of the first images, held against those of what is trusted."""
+
+from torch import Tensor
+
+CHECKED = 3  # images
+EQUAL = 0.99  # of their labels
+
+
+class Agreement:
+    """Counts how many labels are equal: 99 % of those of the first three images must be."""
+
+    def __init__(self) -> None:
+        self._images = self._equal = self._pixels = 0
+
+    def add(self, ours: Tensor, theirs: Tensor) -> None:
+        """The labels of one more image, of any one shape."""
+        self._images += 1
+        self._equal += int((ours == theirs).sum())
+        self._pixels += ours.numel()
+
+    @property
+    def share(self) -> float:
+        """Of the labels that are equal, 0 to 1."""
+        return self._equal / self._pixels
+
+    @property
+    def fails(self) -> bool:
+        """Whether too few are equal."""
+        return self._equal < EQUAL * self._pixels
+
+    @property
+    def holds(self) -> bool:
+        """Whether enough images were seen, and enough of their labels are equal."""
+        return self._images >= CHECKED and not self.fails
