@@ -34,16 +34,22 @@ options = {
     'model.decode_head.loss_decode.class_weight': [1, 1, 1, 1, 3, 3, 3, 3],  # of what is small
     'model.auxiliary_head': None,
 }
+_mechanisms = dict(
+    se='SE', eca='ECA', cse='CSE', fca='FCA', gsop='GSoP', ciau='CIAU', spa='SPA', sk='SKConv',
+    sse='SSE', sge='SGE', siau='SIAU', cbam='CBAM', bam='BAM', gam='GAM', mscam='MSCAM',
+    scse='SCSE', coordinate='CoordinateAttention', gather_excite='GatherExcite', rga='RGA',
+    polarized='PolarizedSelfAttention', residual='ResidualAttention', shuffle='ShuffleAttention',
+    position='PositionAttention', channel='ChannelAttention', criss_cross_1='CrissCross',
+    non_local='NonLocal', self='MultiHeadSelfAttention', global_context='GlobalContext',
+    apnb='APNB', double='DoubleAttention', interlaced='InterlacedSparse',
+    fully_attentional='FullyAttentional', object_context='ObjectContext',
+)  # fmt: skip
 variants = dict(
     none={'model.decode_head.type': 'FCNHead'},
+    criss_cross={'model.decode_head.attention': dict(type='CrissCross', recurrence=2)},
     **{
-        name: {'model.decode_head.attention': cfg}
-        for name, cfg in dict(
-            se=dict(type='SE'),
-            cbam=dict(type='CBAM'),
-            coordinate=dict(type='CoordinateAttention'),
-            criss_cross=dict(type='CrissCross', recurrence=2),
-        ).items()
+        name: {'model.decode_head.attention': dict(type=mechanism)}
+        for name, mechanism in _mechanisms.items()
     },
 )
 class_groups = dict(hulls=['car', 'boat'], crowns=['lamp', 'tree'])
