@@ -17,6 +17,7 @@ from mmseg.registry import DATASETS
 from mmseg.structures import SegDataSample
 
 import mmattn.datasets  # noqa: F401  registers
+from mmattn.models import MECHANISMS
 from mmattn.studies.plan import Study, load_study
 
 from .test_configs import build, heads_of, settings_of_a_run
@@ -139,3 +140,10 @@ def test_the_page_lists_the_studies_of_papers_with_their_questions():
     questions = {path.stem: Config.fromfile(path).question for path in STUDIES}
     assert listed == {name: questions.get(name) for name in listed}
     assert {path.stem for path in STUDIES if 'arxiv.org' in path.read_text()} <= set(listed)
+
+
+def test_toy_context_compares_every_mechanism_that_takes_one_map():
+    path = next(path for path in STUDIES if path.stem == 'toy_context')
+    heads = [config.model.decode_head for config in configs(path).values()]
+    compared = {head.attention.type for head in heads if 'attention' in head}
+    assert compared == {name for name, row in MECHANISMS.items() if row.kind != 'fusion'}
