@@ -20,16 +20,13 @@ from tests.models.test_host_norm import ARGUMENTS
 
 CROP = 32
 STEPS = 20
-# Stages that hold a plugin. On the sum it chains through all 16 blocks; at the other places of a
-# block one stage will do.
+# Stages that hold a plugin. On the shortcut it chains through all 16 blocks; inside the residual
+# branches one stage for each place will do.
 PLACES = {
-    'before_conv1': (False, True, False, False),
     'after_conv1': (True, False, False, False),
     'after_conv2': (True, False, False, False),
     'after_conv3': (False, True, False, False),
-    'shortcut': (False, True, False, False),
     'after_add': (True, True, True, True),
-    'after_relu': (True, False, False, False),
     'after_stage': (True, True, True, True),
 }
 # Half the width of ResNet-50 to save time, but for those that became NaN.
@@ -44,7 +41,7 @@ ARGUMENTS = ARGUMENTS | {
 # These make the pixels of an image nearly equal in a new network (attention without a residual,
 # regions that start as the mean of the image, relations to all positions). Norms behind them then
 # see two values, however many pixels there are; chained on the shortcut of all 16 blocks they do
-# not train with two images, so of the places there they have the sum in the first stage alone.
+# not train with two images, so there they stand in the first stage alone.
 LEVELLING = [name for name, row in MECHANISMS.items() if row.levels]
 
 
@@ -63,7 +60,6 @@ def everywhere(name: str) -> dict:
         places = dict(PLACES)
         if name in LEVELLING:
             places['after_add'] = PLACES['after_conv1']
-            del places['shortcut'], places['after_relu']
         plugins = [
             dict(
                 cfg=dict(cfg, postfix=f'_{position}'),
