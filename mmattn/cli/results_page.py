@@ -3,6 +3,7 @@
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from math import prod
 from pathlib import Path
 from textwrap import fill
 
@@ -112,6 +113,10 @@ def _study(root: Path, name: str, variants: Variants, scores: Scores) -> Iterato
         'Variants of one seed share the order of the data, the augmentations, and the initial '
         'weights of the layers that they have in common.\n'
     )
+    total = len(study.get('variants') or {})
+    total += prod(map(len, study.grid)) if study.get('grid') else 0
+    if len(variants) < total:
+        yield f'{len(variants)} of its {total} variants have been run.\n'
     found = {
         variant: paired_difference(pairs)
         for variant, pairs in pairs_of(variants, study.baseline).items()

@@ -34,7 +34,12 @@ def as_it_is(segmentor: LeanInference, inputs: Tensor, key: str) -> Run:
 
 def compiled(segmentor: LeanInference, inputs: Tensor, key: str) -> Run:
     """By torch.compile, in each process anew, at the first call."""
-    return torch.compile(_alone(segmentor).network, dynamic=False)
+    alone = _alone(segmentor)
+
+    def network(inputs: Tensor) -> Tensor:  # of its own, since torch counts compilations of each
+        return alone.network(inputs)
+
+    return torch.compile(network, dynamic=False)
 
 
 def with_openvino(segmentor: LeanInference, inputs: Tensor, key: str) -> Run:
@@ -50,12 +55,16 @@ def with_openvino(segmentor: LeanInference, inputs: Tensor, key: str) -> Run:
     for package, extra in FORMATS['openvino'].packages.items():
         require(package, extra)
     file = cache_folder() / 'tuned' / _digest(segmentor, key) / 'network.xml'
-    if not file.is_file():
-        _write(segmentor, inputs.shape, file)
-    os.utime(file)  # it was used
-    bfloat16 = segmentor.autocast_dtype == torch.bfloat16
-    _, run = run_openvino(file, inputs.device, 'bf16' if bfloat16 else 'f32')
-    return run
+    precision = 'bf16' if segmentor.autocast_dtype == torch.bfloat16 else 'f32'
+    if file.is_file():
+        with suppress(UserError):  # it is damaged
+            _, run = run_openvino(file, inputs.device, precision)
+            with suppress(OSError):  # a cache that others may not write to
+                os.utime(file)  # it was used
+            return run
+        _remove(file.parent)
+    _write(segmentor, inputs.shape, file)
+    return run_openvino(file, inputs.device, precision)[1]
 
 
 CANDIDATES: dict[str, Callable[[LeanInference, Tensor, str], Run]] = {
@@ -85,12 +94,22 @@ def _write(segmentor: LeanInference, shape: torch.Size, file: Path) -> None:
         with torch.inference_mode(False):
             program = standard_program(network, torch.zeros(shape), False)
         FORMATS['openvino'].write(program, made / file.name, json.dumps({}), None)
-        with suppress(OSError):  # another process was faster
+        try:
             made.rename(file.parent)
+        except OSError:
+            if not file.is_file():  # else another process was faster
+                raise
     with suppress(OSError):  # another process removes the same
         files = sorted(parent.glob(f'*/{file.name}'), key=os.path.getmtime)
         for old in files[:-KEPT]:
-            shutil.rmtree(old.parent)
+            _remove(old.parent)
+
+
+def _remove(folder: Path) -> None:
+    """Under another name first, so that nobody finds a part of it."""
+    hidden = folder.with_name(f'.{folder.name.strip(".")}.{os.getpid()}')
+    folder.rename(hidden)
+    shutil.rmtree(hidden)
 
 
 def _digest(module: nn.Module, key: str) -> str:

@@ -4,10 +4,13 @@ import hashlib
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import mmcv
+import mmseg
 import torch
 from torch import Tensor
 
@@ -34,18 +37,18 @@ def conditions(settings: dict, inputs: Tensor) -> dict[str, Any]:
     return {
         'model': _digest(text),
         'inputs': list(inputs.shape),
-        'device': device_name(inputs.device.type),
+        'device': f'{inputs.device.type}, {device_name(inputs.device.type)}',
         'threads': torch.get_num_threads(),
     }
 
 
 def versions() -> dict[str, str | None]:
     """Of what computes; another version may have another choice."""
-    try:
-        openvino = version('openvino')
-    except PackageNotFoundError:
-        openvino = None
-    return {'mmattn': mmattn.__version__, 'torch': torch.__version__, 'openvino': openvino}
+    found = {'mmattn': mmattn.__version__, 'torch': torch.__version__}
+    found |= {'mmcv': mmcv.__version__, 'mmseg': mmseg.__version__, 'openvino': None}
+    with suppress(PackageNotFoundError):
+        found['openvino'] = version('openvino')
+    return found
 
 
 def key(conditions: dict[str, Any]) -> str:

@@ -37,8 +37,8 @@ class Chosen:
 
 
 def _find(settings: dict, segmentor: LeanInference, inputs: Tensor) -> '_Checked | None':
-    held = conditions(settings, inputs)
     try:
+        held = conditions(settings, inputs)
         if not file_of(held).exists():
             return None
         record = read(file_of(held))
@@ -76,7 +76,7 @@ class _Checked:
             _tell(f'{self._name} cannot run here, and is left out: {_reason(error)}')
             self._run = None
             return expected
-        self._agreement.add(logits.argmax(1), expected.argmax(1))
+        self._agreement.add(_classes(logits), _classes(expected))
         if not self._agreement.fails:
             return logits  # which are held against those of the plain model, too
         _tell(
@@ -85,6 +85,11 @@ class _Checked:
         )
         self._run = None
         return expected
+
+
+def _classes(logits: Tensor) -> Tensor:
+    """Of each pixel; one logit tells two classes apart."""
+    return logits.argmax(1) if logits.shape[1] > 1 else logits > 0
 
 
 def _changed(before: dict[str, str | None]) -> str:

@@ -89,6 +89,7 @@ def test_rows_of_a_study_become_a_table_with_intervals(checkout):
     append(checkout, 'anl', 0, 51.0, commit='def5678')
     page = render_results(checkout)
     text = part(page, 'Which of the six heads does better than an FCN')
+    assert '\n4 of its 9 variants have been run.\n' in text
     assert "- danet: better than the baseline 'fcn' (+2.10 (+1.85 to +2.35) points" in text
     assert "- ccnet: no difference shown to the baseline 'fcn'" in text
     assert '2 variants are compared with one baseline' in text
