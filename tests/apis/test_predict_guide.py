@@ -35,13 +35,14 @@ def folder(tmp_path_factory):
 @pytest.mark.e2e
 @pytest.mark.slow
 def test_the_commands_write_what_the_guide_says(folder):
-    whole, listed = COMMANDS
+    whole, listed, tune = COMMANDS
     run(folder, ['bash', '-c', whole])
     assert {path.name for path in (folder / 'predictions').iterdir()} == {'labels', 'overlay'}
     assert len(list((folder / 'predictions/labels/toyville').glob('*.png'))) == 16
     run(folder, ['bash', '-c', listed])
     kinds = {path.name: len(list(path.rglob('*.*'))) for path in (folder / 'ten').iterdir()}
     assert kinds == dict.fromkeys(('labels', 'color', 'panel', 'json'), 10)
+    assert 'the choice for 1x3x128x256' in run(folder, ['bash', '-c', f'{tune} --seconds 1'])
 
 
 @pytest.mark.e2e
