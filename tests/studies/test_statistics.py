@@ -98,3 +98,13 @@ def test_intervals_over_images_take_the_mean_over_seeds():
     worse[:, 0] -= 2
     assert interval_over_images([areas, areas], [better, worse]) == pytest.approx((0, 0))
     assert interval_over_images([areas], [better]) == pytest.approx((10, 10))
+
+
+@pytest.mark.parametrize(('seeds', 'share'), [(3, 0.25), (5, 0.17), (10, 0.10)])
+def test_resampled_seeds_leave_out_zero_as_often_as_the_guide_says(seeds, share):
+    """Of 2,000 studies with nothing to show; all share 2,000 resamples."""
+    generator = np.random.default_rng(0)
+    weights = generator.multinomial(seeds, [1 / seeds] * seeds, size=2000) / seeds
+    means = generator.normal(size=(2000, seeds)) @ weights.T
+    low, high = np.quantile(means, [0.025, 0.975], axis=1)
+    assert ((low > 0) | (high < 0)).mean() == pytest.approx(share, abs=0.025)
