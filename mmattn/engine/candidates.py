@@ -27,6 +27,11 @@ from mmattn.files import cache_folder
 KEPT = 5  # networks for OpenVINO, those that were used last
 
 
+def folder() -> Path:
+    """Where networks lie, and choices between candidates."""
+    return cache_folder() / 'tuned'
+
+
 def as_it_is(segmentor: LeanInference, inputs: Tensor, key: str) -> Run:
     """The modules themselves."""
     return segmentor.network
@@ -54,7 +59,7 @@ def with_openvino(segmentor: LeanInference, inputs: Tensor, key: str) -> Run:
         raise UserError('OpenVINO runs on the CPU here')
     for package, extra in FORMATS['openvino'].packages.items():
         require(package, extra)
-    file = cache_folder() / 'tuned' / _digest(segmentor, key) / 'network.xml'
+    file = folder() / _digest_of_weights(segmentor, key) / 'network.xml'
     precision = 'bf16' if segmentor.autocast_dtype == torch.bfloat16 else 'f32'
     if file.is_file():
         with suppress(UserError):  # it is damaged
@@ -88,8 +93,8 @@ def _write(segmentor: LeanInference, shape: torch.Size, file: Path) -> None:
     network = Network(alone, False, torch.float32).eval()
     parent = file.parent.parent
     parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=parent, prefix='.') as folder, quiet():
-        made = Path(folder, 'made')
+    with TemporaryDirectory(dir=parent, prefix='.') as temporary, quiet():
+        made = Path(temporary, 'made')
         made.mkdir()
         with torch.inference_mode(False):
             program = standard_program(network, torch.zeros(shape), False)
@@ -105,14 +110,14 @@ def _write(segmentor: LeanInference, shape: torch.Size, file: Path) -> None:
             _remove(old.parent)
 
 
-def _remove(folder: Path) -> None:
-    """Under another name first, so that nobody finds a part of it."""
-    hidden = folder.with_name(f'.{folder.name.strip(".")}.{os.getpid()}')
-    folder.rename(hidden)
+def _remove(network: Path) -> None:
+    """A folder, under another name first, so that nobody finds a part of it."""
+    hidden = network.with_name(f'.{network.name.strip(".")}.{os.getpid()}')
+    network.rename(hidden)
     shutil.rmtree(hidden)
 
 
-def _digest(module: nn.Module, key: str) -> str:
+def _digest_of_weights(module: nn.Module, key: str) -> str:
     """Of a text, and of all weights and buffers of a module."""
     digest = hashlib.sha256(key.encode())
     for name, value in module.state_dict().items():

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor
 
 import mmattn
-from mmattn.engine.candidates import CANDIDATES
+from mmattn.engine.candidates import CANDIDATES, folder
 from mmattn.errors import UserError
-from mmattn.files import cache_folder, write_atomically
+from mmattn.files import write_atomically
 from mmattn.provenance import device_name
 
 # Settings of a model on which its network does not depend when it predicts.
@@ -82,11 +82,6 @@ def remembered() -> Iterator[dict[str, Any]]:
 def forget() -> None:
     """Remove all choices, and the networks that were written for them."""
     shutil.rmtree(folder(), ignore_errors=True)
-
-
-def folder() -> Path:
-    """Where choices and networks lie."""
-    return cache_folder() / 'tuned'
 
 
 def read(file: Path) -> dict[str, Any]:
