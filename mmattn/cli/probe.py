@@ -21,6 +21,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--probes', nargs='+', metavar='PROBE', help='all where no one is named')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED')
     parser.add_argument('--steps', type=int, metavar='N', help='training steps (default: 300)')
+    parser.add_argument(
+        '--jobs', type=int, default=1, metavar='N', help='cells at a time, one core each'
+    )
     add_import_argument(parser)
     parser.add_argument(
         '--results',
@@ -53,6 +56,7 @@ def run(args: argparse.Namespace) -> None:
             seeds=args.seeds,
             steps=args.steps,
             imports=args.imports,
+            jobs=args.jobs,
         )
     except KeyboardInterrupt:
         print(f'interrupted; the same command goes on from {results}', file=sys.stderr)

@@ -33,7 +33,7 @@ training of NonLocal on *match* that reaches 99.7 % with one thread, as all cell
 ended at 91.8 % with two, which add the same numbers in another order. Seeds show such spread.
 
 ```bash
-mmattn probe                                  # all cells that are missing, and nothing twice
+mmattn probe --jobs 8                         # all cells that are missing, on eight cores
 mmattn probe NonLocal --probes match          # one of them
 mmattn probe "CrissCross(recurrence=2)"       # with options
 PYTHONPATH=mine mmattn probe MeanGate --import mean_gate --results mine/probes.csv   # of your own

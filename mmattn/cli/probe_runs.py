@@ -1,7 +1,13 @@
 """The trainings behind `mmattn probe`."""
 
+import os
 import platform
-from collections.abc import Iterable, Sequence
+import signal
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -16,6 +22,7 @@ from mmattn.models.mechanisms import MECHANISMS
 from mmattn.probes import NO_MECHANISM, PROBES, STEPS, VARIANTS, build_net, run_probe
 from mmattn.probes.results import Cell, append_cell, read_cells
 from mmattn.provenance import commit
+from mmattn.studies.child import end_with_parent
 
 # What runs where no mechanism is named.
 ALL_MECHANISMS = (NO_MECHANISM, *MECHANISMS, *VARIANTS)
@@ -28,7 +35,8 @@ def run_cells(
     *,
     seeds: Sequence[int] = (0, 1, 2),
     steps: int | None = None,
-    imports: Iterable[str] = (),
+    imports: Sequence[str] = (),
+    jobs: int = 1,
 ) -> list[Cell]:
     """Train every mechanism on every probe from every seed, but what the file already holds.
 
@@ -39,47 +47,75 @@ def run_cells(
         seeds: Of weights and data.
         steps: Training steps.
         imports: Modules that register mechanisms of the user.
+        jobs: Processes that train, each a cell at a time in one thread.
 
     Returns:
         The cells that were asked for, in the order of the run.
 
     Raises:
         UserError: An unknown name, an option that a mechanism does not have, or a file that holds
-            something else.
+            something else; or a process of `jobs` was killed.
     """
     steps = STEPS if steps is None else steps
-    if steps < 1:
-        raise UserError(f'--steps must be at least 1, got {steps}')
+    for option, count in (('--steps', steps), ('--jobs', jobs)):
+        if count < 1:
+            raise UserError(f'{option} must be at least 1, got {count}')
     import_modules(imports)
-    subjects = [parse_subject(text) for text in mechanisms or ALL_MECHANISMS]
-    tasks = [_find_probe(name) for name in probes or PROBES]
+    subjects = [parse_subject(text).name for text in mechanisms or ALL_MECHANISMS]
+    tasks = [_find_probe(name).name for name in probes or PROBES]
     check_writable(results.parent, 'the folder', 'name another file with --results')
     read_results(results)  # a file of something else is told before the first training
-    versions = commit(), mmattn.__version__, torch.__version__, platform.python_version()
 
-    cells = []
-    for seed in seeds:
-        for subject in subjects:
-            for task in tasks:
-                key = subject.name, task.name, seed, steps
-                # Read again: another process may work on the same file.
-                finished = {cell.key: cell for cell in read_results(results)}
-                words = 'in the file'
-                if key not in finished:
-                    outcome = run_probe(
-                        task, subject.make, maps=subject.maps, seed=seed, steps=steps
-                    )
-                    accuracy, seconds = round(outcome.accuracy, 5), round(outcome.seconds, 1)
-                    measured = accuracy, outcome.images, outcome.pixels, seconds
-                    finished[key] = Cell(*key, *measured, *versions)
-                    append_cell(results, finished[key])
-                    words = f'{seconds:.0f} s'
-                cells.append(finished[key])
-                share = 100 * finished[key].accuracy
-                print(
-                    f'{subject.name}, {task.name}, seed {seed}: {share:.1f} % ({words})', flush=True
-                )
-    return cells
+    keys = [(name, task, seed, steps) for seed in seeds for name in subjects for task in tasks]
+    finish = partial(_finish_cell, results, commit())
+    if jobs == 1:
+        return [_tell(*finish(key)) for key in keys]
+    pool = ProcessPoolExecutor(jobs, get_context('spawn'), _start_worker, (os.getpid(), imports))
+    try:
+        return [_tell(*finished) for finished in pool.map(finish, keys)]
+    except BrokenProcessPool as error:
+        raise UserError(
+            'a process that trained was killed (by want of memory?); the same command goes on from '
+            f'{results}, with fewer --jobs if need be'
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker(parent: int, imports: Sequence[str]) -> None:
+    end_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent alone tells of Ctrl+C
+    import_modules(imports)
+
+
+def _finish_cell(results: Path, revision: str, key: tuple[str, str, int, int]) -> tuple[Cell, bool]:
+    """The cell of a key, and whether it was trained now: another process may have done so."""
+    finished = {cell.key: cell for cell in read_results(results)}
+    if key in finished:
+        return finished[key], False
+    name, task, seed, steps = key
+    subject = parse_subject(name)
+    outcome = run_probe(PROBES[task], subject.make, maps=subject.maps, seed=seed, steps=steps)
+    cell = Cell(
+        *key,
+        round(outcome.accuracy, 5),
+        outcome.images,
+        outcome.pixels,
+        round(outcome.seconds, 1),
+        revision,
+        mmattn.__version__,
+        torch.__version__,
+        platform.python_version(),
+    )
+    append_cell(results, cell)
+    return cell, True
+
+
+def _tell(cell: Cell, trained: bool) -> Cell:
+    words = f'{cell.seconds:.0f} s' if trained else 'in the file'
+    share = f'{100 * cell.accuracy:.1f} %'
+    print(f'{cell.mechanism}, {cell.probe}, seed {cell.seed}: {share} ({words})', flush=True)
+    return cell
 
 
 def read_results(path: Path) -> list[Cell]:

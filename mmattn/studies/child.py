@@ -1,4 +1,4 @@
-"""A command that ends with the study that started it, however that one ends, SIGKILL included.
+"""A process that ends with the one that started it, however that one ends, SIGKILL included.
 
 It gets SIGTERM, at which a training saves a checkpoint. Linux alone can do this; elsewhere the next
 start of the study ends what is left.

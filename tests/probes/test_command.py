@@ -46,6 +46,26 @@ def test_a_run_goes_on_where_it_stopped(tmp_path, capsys):
     assert 'none, position, seed 0: ' in capsys.readouterr().out
 
 
+def test_jobs_share_the_cells_and_change_no_result(tmp_path, monkeypatch):
+    (tmp_path / 'gate_of_tests.py').write_text(GATE)
+    monkeypatch.syspath_prepend(tmp_path)
+    names, arguments = ['none', 'MeanGateOfTests'], dict(seeds=[0], steps=2)
+    arguments['imports'] = ['gate_of_tests']
+    alone = run_cells(tmp_path / 'alone.csv', names, ['position', 'row'], **arguments)
+    shared = run_cells(tmp_path / 'shared.csv', names, ['position', 'row'], **arguments, jobs=2)
+    assert [cell[:7] for cell in shared] == [cell[:7] for cell in alone]
+    assert sorted(read_cells(tmp_path / 'shared.csv')) == sorted(shared)
+
+
+def test_a_killed_process_is_told_in_words(tmp_path, monkeypatch):
+    (tmp_path / 'killed.py').write_text(
+        "import os\nif __import__('multiprocessing').parent_process(): os.kill(os.getpid(), 9)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match='was killed.*fewer --jobs'):
+        run_cells(tmp_path / 'a.csv', ['none'], ['row'], steps=1, imports=['killed'], jobs=2)
+
+
 def test_the_report_stands_beside_the_results_of_a_user(tmp_path):
     results = tmp_path / 'probes.csv'
     append_cell(results, cell(steps=STEPS, accuracy=0.5))
@@ -81,7 +101,8 @@ def test_options_are_part_of_the_name():
         (['CrissCross(recurence=2)'], 'CrissCross: .*recurence'),
         (['CrissCross(2)'], 'not the name of a mechanism; expected one such as NonLocal'),
         (['none', '--probes', 'mach'], "no probe 'mach'; there are statistic, row, match"),
-        (['none', '--steps', '0'], 'steps must be at least 1, got 0'),
+        (['none', '--steps', '0'], '--steps must be at least 1, got 0'),
+        (['none', '--jobs', '0'], '--jobs must be at least 1, got 0'),
         (['none', '--import', 'no_such_module'], 'no_such_module: no such module.*PYTHONPATH'),
         (['--report'], 'holds no finished cell of 300 steps; `mmattn probe` makes them'),
     ],
