@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from mmattn.attention.chunks import CHUNK, attend_in_chunks, plain_attention
 
-# Scores beyond this number (64 MiB in fp32) are worth a fused kernel on the CPU at inference.
+# Scores beyond this number (64 MiB in fp32) are worth a kernel on the CPU that pads.
 _LARGE_MAP = 2**24
 
 
@@ -46,9 +46,9 @@ def with_pooled_queries(attend: Callable[[Tensor], Tensor], x: Tensor, scale: in
 def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     """Single-head attention between two feature maps: ``softmax(scale * query^T key) value``.
 
-    Large S x T maps of scores are kept out of memory: by torch's fused kernels on GPUs, in fp16,
-    whose range the scores may leave (the kernels keep theirs in fp32), and on the CPU at inference;
-    in chunks in training there, for which the kernels are slow.
+    Large S x T maps of scores are kept out of memory: by torch's fused kernels on GPUs and in fp16,
+    whose range the scores may leave (the kernels keep theirs in fp32); on the CPU in chunks, and at
+    inference by the kernels where Cq is C, since they would pad the narrower one.
 
     Args:
         query: Shape (B, Cq, *S), S being one or two spatial sizes.
@@ -61,30 +61,38 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: floa
     """
     spatial = query.shape[2:]
     query, key, value = (x.flatten(2).transpose(1, 2) for x in (query, key, value))
-    on_cpu = query.device.type == 'cpu'
-    scores = query.shape[0] * query.shape[1] * key.shape[1]
-    training = torch.is_grad_enabled()
-    if not on_cpu or _computes_in_fp16(query) or (scores > _LARGE_MAP and not training):
-        out = _fused_attention(query, key, value, scale, equal_widths=on_cpu)
-    else:
-        in_chunks = training and scores > CHUNK and not torch.compiler.is_compiling()
-        attend = attend_in_chunks if in_chunks else plain_attention
-        # A product with 1 would be a copy that the backward keeps.
+    attend = _choose(query, key, value)
+    if attend is _fused_attention:
+        out = _fused_attention(query, key, value, scale)
+    else:  # a product with 1 would be a copy that the backward keeps
         out = attend(query if scale == 1 else query * scale, key, value)
     return out.transpose(1, 2).unflatten(2, spatial)
 
 
-def _computes_in_fp16(x: Tensor) -> bool:
-    if torch.is_autocast_enabled(x.device.type):
-        return torch.get_autocast_dtype(x.device.type) == torch.float16
-    return x.dtype == torch.float16
+def _choose(query: Tensor, key: Tensor, value: Tensor) -> Callable[..., Tensor]:
+    """What attends fastest to maps of these shapes without a large map of scores in memory."""
+    dtype, training = _dtype_of_products(query), torch.is_grad_enabled()
+    if query.device.type != 'cpu' or dtype == torch.float16:
+        return _fused_attention
+    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
+    # Chunks are not seen by compilers, and not measured in bfloat16.
+    without_chunks = not training and (traced or dtype == torch.bfloat16)
+    large = _LARGE_MAP if without_chunks else CHUNK
+    if query.shape[0] * query.shape[1] * key.shape[1] <= large:
+        return plain_attention
+    if without_chunks or (not training and query.shape[2] == value.shape[2]):
+        return _fused_attention
+    return plain_attention if traced else attend_in_chunks
 
 
-def _fused_attention(
-    query: Tensor, key: Tensor, value: Tensor, scale: float, equal_widths: bool
-) -> Tensor:
+def _dtype_of_products(x: Tensor) -> torch.dtype:
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
+
+
+def _fused_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:
     missing = value.shape[2] - query.shape[2]
-    if equal_widths and missing > 0:
+    if query.device.type == 'cpu' and missing > 0:
         # The CPU kernel takes one head width; zero channels do not change the scores.
         query, key = F.pad(query, (0, missing)), F.pad(key, (0, missing))
     query, key, value = (x.unsqueeze(1).contiguous() for x in (query, key, value))

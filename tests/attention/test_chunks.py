@@ -44,11 +44,24 @@ def test_the_second_derivative_of_one_tensor_in_two_places(monkeypatch):
     assert torch.autograd.gradgradcheck(lambda key: attend_in_chunks(query, key, key), key)
 
 
-def test_a_large_map_compiles_to_one_graph(monkeypatch):
-    monkeypatch.setattr(functional, 'CHUNK', 20)
+@pytest.mark.parametrize('training', [True, False])
+def test_a_large_map_compiles_to_one_graph(monkeypatch, training):
+    for limit in ('CHUNK', '_LARGE_MAP'):
+        monkeypatch.setattr(functional, limit, 20)
     x = [torch.randn(1, width, 4, 5, requires_grad=True) for width in (2, 2, 3)]
     compiled = torch.compile(dot_product_attention, backend='eager', fullgraph=True)
-    torch.testing.assert_close(compiled(*x, scale=1.0), dot_product_attention(*x, scale=1.0))
+    with torch.set_grad_enabled(training):
+        torch.testing.assert_close(compiled(*x, scale=1.0), dot_product_attention(*x, scale=1.0))
+
+
+def test_inference_in_bfloat16_is_as_exact_as_the_composition(monkeypatch):
+    monkeypatch.setattr(functional, '_LARGE_MAP', 20)
+    x = [torch.randn(1, width, 16, 16).bfloat16() for width in (16, 16, 32)]
+    exact = plain_attention(*(t.flatten(2).transpose(1, 2).double() for t in x)).transpose(1, 2)
+    with torch.no_grad():
+        out = dot_product_attention(*x, scale=1.0).flatten(2)
+    plain = plain_attention(*(t.flatten(2).transpose(1, 2) for t in x)).transpose(1, 2)
+    assert (out - exact).norm() <= 1.05 * (plain - exact).norm()
 
 
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])

@@ -19,10 +19,10 @@ def naive_attention(query, key, value, scale):
     return out
 
 
-@pytest.mark.parametrize('large_map', [0, 2**24], ids=['fused', 'plain'])
+@pytest.mark.parametrize('chunk', [0, 2**22], ids=['large', 'small'])
 @pytest.mark.parametrize('widths', [(3, 3), (3, 8), (8, 3)])
-def test_attention_between_two_maps(monkeypatch, large_map, widths):
-    monkeypatch.setattr(functional, '_LARGE_MAP', large_map)
+def test_attention_between_two_maps(monkeypatch, chunk, widths):
+    monkeypatch.setattr(functional, 'CHUNK', chunk)
     query_width, value_width = widths
     query, key = torch.randn(2, query_width, 4, 5), torch.randn(2, query_width, 7)
     value = torch.randn(2, value_width, 7)
@@ -33,8 +33,9 @@ def test_attention_between_two_maps(monkeypatch, large_map, widths):
     torch.testing.assert_close(out.flatten(2).double(), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_inference_on_a_large_map_does_not_store_the_scores():
-    query, value = torch.randn(1, 8, 96, 96), torch.randn(1, 64, 96, 96)
+@pytest.mark.parametrize('width', [8, 64])
+def test_inference_on_a_large_map_does_not_store_the_scores(width):
+    query, value = torch.randn(1, width, 96, 96), torch.randn(1, 64, 96, 96)
     with torch.no_grad(), torch.profiler.profile(profile_memory=True) as profile:
         dot_product_attention(query, query, value, scale=1.0)
     largest = max(event.cpu_memory_usage for event in profile.events())
