@@ -1,6 +1,8 @@
 """What EncoderDecoder does around its network, in less memory and time."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import torch
 from mmengine.structures import PixelData
@@ -10,8 +12,27 @@ from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
-# Logits that are resized at a time, in elements: 128 MiB in float32.
-RESIZED_AT_ONCE = 2**25
+# Logits that are resized at a time, in elements: 16 MiB in float32.
+RESIZED_AT_ONCE = 2**22
+
+
+class Window(NamedTuple):
+    """Where a window lies in its images, and its logits (N, C, h, w), in the network's size."""
+
+    rows: slice
+    columns: slice
+    logits: Tensor
+
+
+@dataclass(frozen=True)
+class WindowedLogits:
+    """Logits of images (N, C, *size) by their windows; takes indices of images and classes."""
+
+    windows: list[Window]
+    size: Sequence[int]
+
+    def __getitem__(self, index: Any) -> 'WindowedLogits':
+        return WindowedLogits([w._replace(logits=w.logits[index]) for w in self.windows], self.size)
 
 
 class LeanInference:
@@ -22,8 +43,9 @@ class LeanInference:
       (N, 3, H, W) and gives the logits, or None for inputs that it does not take;
     - windows share passes, and are added to their slice of the output, where mmseg pads each to the
       size of the image;
-    - logits are resized some classes at a time, the best of which are kept: never all of them in
-      the size of the image. So samples have no ``seg_logits``, unless ``keep_logits`` is set.
+    - logits are resized, and windows added, some classes at a time, the best of which are kept:
+      never all of them in the size of the image. So samples have no ``seg_logits``, unless
+      ``keep_logits`` is set.
 
     Its last decode head leaves logits in their own size (`leave_logits_small`).
     """
@@ -48,33 +70,52 @@ class LeanInference:
         logits = self.encode_decode(inputs, batch_img_metas)
         return self._resized(logits, inputs.shape[2:]) if self._needs_logits else logits
 
-    def slide_inference(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
-        """(N, 3, H, W) to logits (N, C, H, W), the mean of all windows that see a pixel."""
-        count, _, height, width = inputs.shape
-        windows = list(_windows((height, width), self.test_cfg.crop_size, self.test_cfg.stride))
-        logits = inputs.new_zeros(count, self.out_channels, height, width)
-        seen = inputs.new_zeros(1, 1, height, width)
-        rows, columns = windows[0]
+    def slide_inference(
+        self, inputs: Tensor, batch_img_metas: list[dict]
+    ) -> Tensor | WindowedLogits:
+        """(N, 3, H, W) to logits (N, C, H, W), the mean of all windows that see a pixel.
+
+        Where only labels are wanted, what that mean can be made of, some classes at a time.
+        """
+        size, windows = inputs.shape[2:], self._predict_windows(inputs, batch_img_metas)
+        if self._needs_logits:
+            return self._mean_of_windows(windows, size)
+        return WindowedLogits(list(windows), size)
+
+    def _predict_windows(self, inputs: Tensor, batch_img_metas: list[dict]) -> Iterator[Window]:
+        count, _, *size = inputs.shape
+        places = list(_places(size, self.test_cfg.crop_size, self.test_cfg.stride))
+        rows, columns = places[0]
         pixels = count * (rows.stop - rows.start) * (columns.stop - columns.start)
         together = max(1, _pixels_of_a_pass(inputs) // pixels)
-        for first in range(0, len(windows), together):
-            part = windows[first : first + together]
-            crops = torch.cat([inputs[:, :, rows, columns] for rows, columns in part])
+        for first in range(0, len(places), together):
+            some = places[first : first + together]
+            crops = torch.cat([inputs[:, :, rows, columns] for rows, columns in some])
             metas = [{**meta, 'img_shape': crops.shape[2:]} for meta in batch_img_metas]
-            parts = self.encode_decode(crops, metas * len(part)).split(count)
-            for (rows, columns), small in zip(part, parts, strict=True):
-                logits[:, :, rows, columns] += self._resized(small, crops.shape[2:])
-                seen[:, :, rows, columns] += 1
-        return logits.div_(seen)
+            logits = self.encode_decode(crops, metas * len(some)).split(count)
+            yield from (Window(*place, each) for place, each in zip(some, logits, strict=True))
+
+    def _mean_of_windows(self, windows: Iterable[Window], size: Sequence[int]) -> Tensor:
+        mean = seen = None
+        for rows, columns, small in windows:
+            logits = self._resized(small, (rows.stop - rows.start, columns.stop - columns.start))
+            if mean is None:
+                mean = logits.new_zeros(*logits.shape[:2], *size)
+                seen = logits.new_zeros(1, 1, *size)
+            mean[:, :, rows, columns] += logits
+            seen[:, :, rows, columns] += 1
+        return mean.div_(seen)
 
     def postprocess_result(
-        self, seg_logits: Tensor, data_samples: list[SegDataSample] | None = None
+        self,
+        seg_logits: Tensor | WindowedLogits,
+        data_samples: list[SegDataSample] | None = None,
     ) -> list[SegDataSample]:
         """Labels of each image, in its own size, from logits (N, C, h, w)."""
         if data_samples is None or self._needs_logits:
             return super().postprocess_result(seg_logits, data_samples)
-        for logits, sample in zip(seg_logits, data_samples, strict=True):
-            labels = self._best_class(logits, sample.metainfo)
+        for i, sample in enumerate(data_samples):
+            labels = self._best_class(seg_logits[i : i + 1], sample.metainfo)
             sample.pred_sem_seg = PixelData(data=labels[None])
         return data_samples
 
@@ -90,8 +131,8 @@ class LeanInference:
             logits, size, mode='bilinear', align_corners=self.align_corners, warning=False
         )
 
-    def _best_class(self, logits: Tensor, meta: dict) -> Tensor:
-        """The class of the largest logit of each pixel of an image: (C, h, w) to (H, W), int64.
+    def _best_class(self, logits: Tensor | WindowedLogits, meta: dict) -> Tensor:
+        """The class of the largest logit of each pixel of an image: (1, C, h, w) to (H, W), int64.
 
         As `argmax` of all logits, resized to the input and then to the image: each class is resized
         by itself anyway.
@@ -99,8 +140,11 @@ class LeanInference:
         padded = meta.get('pad_shape', meta['img_shape'])[:2]
         classes = max(1, RESIZED_AT_ONCE // (padded[0] * padded[1]))
         best = labels = None
-        for first in range(0, len(logits), classes):
-            part = self._resized(logits[None, first : first + classes], padded)
+        for first in range(0, self.out_channels, classes):
+            part = logits[:, first : first + classes]
+            if isinstance(part, WindowedLogits):
+                part = self._mean_of_windows(part.windows, part.size)
+            part = self._resized(part, padded)
             part = self._resized(_as_the_image(part, meta), meta['ori_shape'])[0]
             value, label = part.max(0)
             if best is None:
@@ -117,7 +161,7 @@ def _pixels_of_a_pass(inputs: Tensor) -> int:
     return 2**21 if inputs.is_cuda else 0
 
 
-def _windows(
+def _places(
     size: tuple[int, int], crop: tuple[int, int], stride: tuple[int, int]
 ) -> Iterator[tuple[slice, slice]]:
     """Rows and columns of each window, by rows; at the borders they are moved into the image."""

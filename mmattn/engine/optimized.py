@@ -4,9 +4,12 @@ import copy
 import logging
 from typing import Any
 
+import numpy as np
 import torch
 from mmcv.cnn import fuse_conv_bn
 from mmengine.logging import print_log
+from mmseg.models.backbones import ResNet
+from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 
@@ -21,9 +24,9 @@ def optimized(
 ) -> nn.Module:
     """A copy of a model for predicting alone: the same labels but for rounding.
 
-    Norms are fused into convolutions, auxiliary heads are dropped, weights are channels_last, the
-    network computes in half precision where the device has it, and what is around it is that of
-    `LeanInference`.
+    Norms are fused into convolutions, auxiliary heads are dropped, maps that no head reads are not
+    kept, weights are channels_last, the network computes in half precision where the device has it,
+    and what is around it is that of `LeanInference`.
 
     Args:
         model: A segmentor, or what averages over views of one, with its weights.
@@ -36,11 +39,35 @@ def optimized(
     for segmentor in [part for part in fast.modules() if isinstance(part, EncoderDecoder)]:
         if segmentor.with_auxiliary_head:
             segmentor.auxiliary_head = None
+        _drop_unused_outputs(segmentor)
         if make_lean(segmentor):
             segmentor.autocast_dtype = _half(device)
             segmentor.keep_logits = keep_logits
             segmentor.stand_in = Chosen(settings) if settings else None
     return fuse_conv_bn(fast).to(memory_format=torch.channels_last)
+
+
+def _drop_unused_outputs(segmentor: EncoderDecoder) -> None:
+    """Have a ResNet return the stages that heads read alone: it holds the others until its end."""
+    backbone, heads = segmentor.backbone, segmentor.decode_head
+    heads = list(heads) if isinstance(heads, nn.ModuleList) else [heads]
+    if not isinstance(backbone, ResNet) or segmentor.with_neck:
+        return
+    if not all(_reads_what_it_names(head) for head in heads):
+        return
+    stages = backbone.out_indices
+    read = [[stages[i] for i in np.atleast_1d(head.in_index)] for head in heads]
+    backbone.out_indices = tuple(sorted(set().union(*read)))
+    for head, own in zip(heads, read, strict=True):
+        places = [backbone.out_indices.index(stage) for stage in own]
+        head.in_index = places[0] if isinstance(head.in_index, int) else places
+
+
+def _reads_what_it_names(head: nn.Module) -> bool:
+    """Whether the inputs of a head are those of its ``in_index``, as far as can be known."""
+    library = type(head).__module__.partition('.')[0] in ('mmattn', 'mmseg')
+    nested = sum(isinstance(part, BaseDecodeHead) for part in head.modules()) > 1
+    return isinstance(head, BaseDecodeHead) and library and not nested
 
 
 def _half(device: torch.device) -> torch.dtype | None:

@@ -47,6 +47,7 @@ def test_windows_give_the_logits_of_mmseg(models, monkeypatch, size, crop, strid
         monkeypatch.setattr(
             model, 'test_cfg', type(model.test_cfg)(mode='slide', crop_size=crop, stride=stride)
         )
+        monkeypatch.setattr(model, 'keep_logits', True, raising=False)
     with torch.no_grad():
         expected = plain.slide_inference(image(*size), metas(size))
         given = metas(size)
@@ -68,10 +69,12 @@ def test_windows_give_the_logits_of_mmseg(models, monkeypatch, size, crop, strid
     ids=['same', 'larger', 'flipped', 'upside down', 'padded'],
 )
 @pytest.mark.parametrize('align', [False, True])
-def test_labels_are_exactly_those_of_mmseg(models, monkeypatch, at_once, meta, align):
+@pytest.mark.parametrize('mode', ['whole', 'slide'])
+def test_labels_are_exactly_those_of_mmseg(models, monkeypatch, at_once, meta, align, mode):
     monkeypatch.setattr(inference, 'RESIZED_AT_ONCE', at_once)
-    plain, lean = models
     for model in models:
+        test_cfg = type(model.test_cfg)(mode=mode, crop_size=(24, 32), stride=(16, 20))
+        monkeypatch.setattr(model, 'test_cfg', test_cfg)
         monkeypatch.setattr(model, 'align_corners', align)
         monkeypatch.setattr(model.decode_head, 'align_corners', align)
     size = (40, 56)

@@ -5,7 +5,9 @@ import copy
 import pytest
 import torch
 from mmcv.cnn import fuse_conv_bn
+from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
+from mmseg.models.decode_heads import FCNHead
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -13,6 +15,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmattn.apis import load_model
 from mmattn.engine.optimized import CheckedModel, optimized
 from mmattn.models.mechanisms import TABLE
+
+
+@MODELS.register_module(force=True)
+class HeadOfTests(FCNHead):
+    """May read what it likes."""
+
 
 PLUGINS = [name for name, row in TABLE.items() if row.kind in ('map', 'convolution')]
 
@@ -39,6 +47,46 @@ def test_the_copy_is_fused_and_without_auxiliary_head_and_gives_the_same_labels(
             (ours,), (theirs,) = (model.test_step(batch(index)) for model in (fast, plain))
             same = ours.pred_sem_seg.data == theirs.pred_sem_seg.data
             assert same.float().mean() > 0.999
+
+
+_FCN = dict(type='FCNHead', in_channels=512, channels=8, num_convs=1, num_classes=5)
+_OBJECT_REGIONS = [
+    {**_FCN, 'in_index': 2, 'in_channels': 256},
+    dict(type='OCRNetHead', in_channels=512, channels=16, ocr_channels=8, num_classes=5),
+]
+_PYRAMID = dict(type='UPerHead', in_index=[1, 3], in_channels=[128, 512], channels=8, num_classes=5)
+
+
+@pytest.mark.parametrize(
+    ('head', 'kept', 'read'),
+    [
+        ({**_FCN, 'in_index': 3}, (3,), 0),
+        (_FCN, (3,), 0),
+        ({**_FCN, 'in_index': 0, 'in_channels': 64}, (0,), 0),
+        (_PYRAMID, (1, 3), [0, 1]),
+        ({**_PYRAMID, 'in_index': [3, 1], 'in_channels': [512, 128]}, (1, 3), [1, 0]),
+        (_OBJECT_REGIONS, (2, 3), 1),
+        ({**_FCN, 'type': 'HeadOfTests', 'in_index': 3}, (0, 1, 2, 3), 3),
+    ],
+)
+def test_maps_that_no_head_reads_are_not_kept(head, kept, read):
+    cascade = isinstance(head, list)
+    kind = (
+        dict(type='CascadeEncoderDecoder', num_stages=2) if cascade else {'type': 'EncoderDecoder'}
+    )
+    parts = dict(
+        backbone=dict(type='AttnResNet', depth=18, strides=(1, 2, 1, 1)),
+        decode_head=head,
+        data_preprocessor=dict(type='mmseg.SegDataPreProcessor', mean=[128] * 3, std=[64] * 3),
+        test_cfg=ConfigDict(mode='whole'),
+    )
+    model = MODELS.build({**kind, **parts})
+    fast = optimized(model.eval())
+    last = fast.decode_head[-1] if cascade else fast.decode_head
+    assert (fast.backbone.out_indices, last.in_index) == (kept, read)
+    with torch.no_grad():
+        (ours,), (theirs,) = (each.test_step(batch(0)) for each in (fast, model))
+    assert torch.equal(ours.pred_sem_seg.data, theirs.pred_sem_seg.data)
 
 
 def test_half_precision_gives_nearly_the_same_labels(plain):
