@@ -17,7 +17,16 @@ and `memory` measure, `writing` writes the files.
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-KINDS = ('operator', 'attention', 'heads', 'inference', 'loss', 'training', 'evaluation')
+KINDS = (
+    'operator',
+    'attention',
+    'heads',
+    'inference',
+    'windows',
+    'loss',
+    'training',
+    'evaluation',
+)
 Size = tuple[int, int]  # height, width
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from mmattn.benchmarks import Case, Options, Size, words
+from mmattn.benchmarks import Case, Options, words
 from mmattn.benchmarks.models import INFERENCE, METHODS, batch, build_pair, load
 from mmattn.benchmarks.timing import mean_speed_ups
 from mmattn.cost import count_macs
@@ -26,14 +26,20 @@ SIDE, REFERENCE = 'side', 'mmseg'
 SIZES = ((512, 512),)
 MODELS = METHODS
 findings = mean_speed_ups
+_NORMS_SEE = (256, 256)
 
 
-def cases(options: Options) -> Iterator[Case]:
-    """A case for each method and size of the image."""
+def cases(options: Options, pattern: str = INFERENCE) -> Iterator[Case]:
+    """A case for each method and size of the image.
+
+    Args:
+        options: What is measured.
+        pattern: Config of a method.
+    """
     for method in options.models:
-        models = build_pair(load(INFERENCE, method), options.device)
+        models = build_pair(load(pattern, method), options.device)
         plain = models[REFERENCE if REFERENCE in models else 'mmattn'].eval()
-        _use_norms(plain, options.sizes[0])
+        _use_norms(plain)
         models['mmattn'].load_state_dict(plain.state_dict())
         models['mmattn'] = optimized(models['mmattn'])
         for size in options.sizes:
@@ -49,13 +55,13 @@ def cases(options: Options) -> Iterator[Case]:
             )
 
 
-def _use_norms(model: nn.Module, size: Size) -> None:
+def _use_norms(model: nn.Module) -> None:
     """Give batch norms the statistics of some images, as training would."""
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
     for norm in norms:
         norm.train().momentum = None  # the mean over batches
         norm.reset_running_stats()
-    _labels(model, batch(2, size))
+    _labels(model, batch(2, _NORMS_SEE))
     model.eval()
 
 

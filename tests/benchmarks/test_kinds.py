@@ -19,6 +19,7 @@ SMALL = {
     'attention': ('--sizes', '4x4', '8x8', '--models', 'CrissCross', 'AFNB'),
     'heads': ('--sizes', '4x4', '--models', 'ocrnet', 'fla'),
     'inference': ('--sizes', '32x32', '--models', 'ccnet'),
+    'windows': ('--sizes', '32x32', '--models', 'ccnet'),
     'loss': ('--sizes', '64x64'),
     'training': ('--sizes', '32x32', '--models', 'gcnet'),
     'evaluation': ('--sizes', '64x64'),
