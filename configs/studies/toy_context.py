@@ -47,6 +47,9 @@ _mechanisms = dict(
 variants = dict(
     none={'model.decode_head.type': 'FCNHead'},
     criss_cross={'model.decode_head.attention': dict(type='CrissCross', recurrence=2)},
+    siau_layer_norm={
+        'model.decode_head.attention': dict(type='SIAU', norm_cfg=dict(type='GN', num_groups=1))
+    },
     **{
         name: {'model.decode_head.attention': dict(type=mechanism)}
         for name, mechanism in _mechanisms.items()

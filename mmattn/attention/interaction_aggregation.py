@@ -73,7 +73,8 @@ class SIAU(nn.Module):
         in_channels: Channels of the input, 2 or more.
         num_parts: Parts K of a frame.
         num_frames: Frames T of a clip; 1 for images.
-        norm_cfg: Normalisation of all convolutions.
+        norm_cfg: Normalisation of all convolutions. The last one has a value for each image: a
+            batch norm of few images does not fit others, ``dict(type='GN', num_groups=1)`` does.
 
     Raises:
         ValueError: Too few channels, parts or frames, or (at run time) a batch that is not made of
