@@ -5,36 +5,108 @@ from collections.abc import Iterator, Sequence
 from mmattn.probes import PROBES, STEPS
 from mmattn.probes.results import Cell, Summary, summarise
 
+
+def _listed(names: Sequence[str]) -> str:
+    return ', '.join(f'`{name}`' for name in names)
+
+
+_ELIMINATION = (
+    'A cue within four rows or columns of a query, and half of the queries have one, is that of '
+    'the other query, whose class is the opposite: 75 % can be had so.'
+)
+_TWO_STEPS = (
+    'Two steps connect every two pixels, so that the information is there; why it was not learnt '
+    'is open. Both steps share their weights, and queries and keys have 4 of 32 channels here.'
+)
+_SCALES = (
+    'Its scales are one pixel (1 x 1 convolutions) and the whole map. Inside a bar both are the '
+    'same for a long and a short one.'
+)
+_THROUGH_WEIGHTS = (
+    'What a row or column holds reaches a pixel only through the weights between channels, in '
+    'products with the mean of all rows or columns; the values that are mixed are those of the '
+    'pixel itself.'
+)
+_FIRST_ORDER = (
+    'The convolutions before the mechanism see both channels of a dot and can tell with their '
+    'ReLUs whether they agree; the mean of that is of the first order.'
+)
 # Why a result did not agree with its hypothesis, where that is known, by mechanism and probe. The
 # page shows a note only where the cell was run and did not agree.
 NOTES = {
+    ('AFF', 'scale'): _SCALES,
+    ('MSCAM', 'scale'): _SCALES,
     ('CoordinateAttention', 'position'): (
         'Its means of rows and columns go through convolutions that all rows and columns share: '
         'where the map moves, the gates move with it, and nothing tells one row from another. It '
         'keeps apart what lies in different rows, but does not know which row is which.'
     ),
-    ('CrissCross(recurrence=2)', 'two_steps'): (
-        'Two steps connect every two pixels, so that the information is there; why it was not '
-        'learnt is open. Both steps share their weights, and queries and keys have 4 of 32 '
-        'channels here.'
-    ),
+    ('CrissCross', 'offset'): _ELIMINATION,
+    ('CrissCross(recurrence=2)', 'match'): _TWO_STEPS,
+    ('CrissCross(recurrence=2)', 'two_steps'): _TWO_STEPS,
+    ('FullyAttentional', 'match'): _THROUGH_WEIGHTS,
+    ('FullyAttentional', 'row'): _THROUGH_WEIGHTS,
     ('GAM', 'statistic'): (
         'Neither of its gates pools: that of channels is computed pixel by pixel, that of '
         'positions by two 7 x 7 convolutions. It is global by its name alone.'
     ),
+    ('GatherExcite', 'statistic'): (
+        'In its default form the gate of a channel is the sigmoid of the mean of that channel, '
+        'without parameters, and twenty dots move the mean of 576 pixels by little.'
+    ),
+    ('GlobalContext', 'match'): (
+        'The context is one for all queries, but it can hold the class of each key; what is behind '
+        "it has the query's own key beside it and picks."
+    ),
+    ('GlobalContext', 'region'): 'As on *match*.',
+    ('GlobalContext', 'second_order'): _FIRST_ORDER,
+    ('GlobalContext', 'two_steps'): 'As on *match*.',
+    ('RGA(grid=(24, 24))', 'offset'): (
+        'Its relations are in the order of the positions on the map: which of them is that to the '
+        'pixel 9 rows below differs from pixel to pixel, and the layer that reads them is the same '
+        'for all.'
+    ),
+    ('SPA', 'scale'): (
+        'Its pyramid ends in a gate for each channel of the whole map, which is the same in both '
+        'bars.'
+    ),
+}
+
+# What can tell where on the map it is, though the net around it cannot.
+SEE_BORDERS = ('BAM', 'CBAM', 'FullyAttentional', 'GAM', 'ResidualAttention', 'SKConv')
+SEE_CELLS = ('APNB', 'FCA', 'InterlacedSparse', 'RGA', 'RGA(grid=(24, 24))', 'SPA')
+
+# Why mechanisms solved a probe that no paper lets one expect of them.
+UNFORESEEN = {
+    'match': (
+        'A gate is multiplied with the features of the pixel itself. Where the pool of the map has '
+        'a channel for each key and class, one gate for all keeps of each query the channel of its '
+        'own key: the hypothesis for squeeze-and-excitation, that one context has no answer for '
+        'each, overlooks this, though SE itself did not learn it.'
+    ),
+    'two_steps': 'To what compares or pools all pixels it is the same task as *match*.',
+    'position': (
+        'The convolutions of some mechanisms pad with zeros, so that they see where the map ends '
+        f'({_listed(SEE_BORDERS)}); others pool or compare in cells of a grid that lies still '
+        f'({_listed(SEE_CELLS)}). All others but self-attention with positions move with the map.'
+    ),
+    'second_order': _FIRST_ORDER,
 }
 
 
 def findings(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
     """Hypothesis against result, for the cells that were run and have a hypothesis."""
     agreed = {probe: {True: [], False: []} for probe in PROBES}
+    unforeseen: dict[str, list[str]] = {probe: [] for probe in PROBES}
     others: dict[str, list[str]] = {'Did not agree': [], 'Undecided': []}
     for (mechanism, probe), summary in sorted(summaries.items()):
         expected = PROBES[probe].expects(mechanism)
         if expected is None:
+            if summary.solved:
+                unforeseen[probe].append(mechanism)
             continue
         if summary.solved == expected:
-            agreed[probe][expected].append(f'`{mechanism}`')
+            agreed[probe][expected].append(mechanism)
             continue
         note = NOTES.get((mechanism, probe))
         words = 'was to solve it' if expected else 'was to fail'
@@ -50,7 +122,7 @@ def findings(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
     )
     for probe, groups in agreed.items():
         words = [
-            f'{verb} {", ".join(groups[expected])}'
+            f'{verb} {_listed(groups[expected])}'
             for expected, verb in ((True, 'solved by'), (False, 'not by'))
             if groups[expected]
         ]
@@ -59,6 +131,12 @@ def findings(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
     for verdict, lines in others.items():
         if lines:
             yield f'\n### {verdict}\n\n' + '\n'.join(lines) + '\n'
+    if any(unforeseen.values()):
+        yield '\n### Solved without a hypothesis\n\n'
+    for probe, names in unforeseen.items():
+        if names:
+            why = f'. {UNFORESEEN[probe]}' if probe in UNFORESEEN else ''
+            yield f'- *{probe}*: {_listed(names)}{why}\n'
     solved = {probe for (_, probe), summary in summaries.items() if summary.solved}
     missing = [f'*{probe}*' for probe in PROBES if probe not in solved]
     if missing:

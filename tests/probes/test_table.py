@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmattn.cli.probe_findings import NOTES
+from mmattn.cli.probe_findings import NOTES, SEE_BORDERS, SEE_CELLS, UNFORESEEN
 from mmattn.cli.probe_runs import ALL_MECHANISMS, parse_subject
 from mmattn.probes import PROBES, WIDTH, build_net
 from mmattn.probes.scenes import CHANNELS, SIZE
@@ -33,6 +33,23 @@ def test_hypotheses_name_mechanisms_of_the_table_once(probe):
 def test_notes_are_about_hypotheses():
     for mechanism, probe in NOTES:
         assert PROBES[probe].expects(mechanism) is not None
+    assert set(UNFORESEEN) <= set(PROBES)
+
+
+@pytest.mark.parametrize('name', ALL_MECHANISMS)
+def test_what_moves_with_the_map_is_as_the_findings_say(name):
+    """The net pads circularly: whatever does not move with the map is the mechanism's."""
+    subject = parse_subject(name)
+    net = build_net(subject.make, subject.maps).double().eval()
+    generator = torch.Generator().manual_seed(0)
+    for key, parameter in net.mechanism.named_parameters():
+        if not parameter.any() and 'bias' not in key:  # branches that start as zero
+            parameter.data = torch.rand(parameter.shape, generator=generator).double()
+    image = torch.randn(1, CHANNELS, SIZE, SIZE, generator=generator).double()
+    with torch.no_grad():
+        moved, still = net(image.roll((7, 11), (2, 3))), net(image).roll((7, 11), (2, 3))
+    knows = name in (*SEE_BORDERS, *SEE_CELLS, 'MultiHeadSelfAttention(relative_position=12)')
+    assert torch.allclose(moved, still, rtol=0, atol=1e-9) != knows
 
 
 @pytest.mark.parametrize('name', ALL_MECHANISMS)
