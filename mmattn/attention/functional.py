@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from mmattn.attention.chunks import CHUNK, attend_in_chunks, plain_attention
 
-# Scores beyond this number (64 MiB in fp32) are worth a kernel on the CPU that pads.
+# Scores beyond this number (64 MiB in fp32) are worth a fused kernel on the CPU where chunks are
+# no choice.
 _LARGE_MAP = 2**24
 
 

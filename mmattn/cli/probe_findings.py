@@ -23,13 +23,18 @@ _SCALES = (
     'same for a long and a short one.'
 )
 _THROUGH_WEIGHTS = (
-    'What a row or column holds reaches a pixel only through the weights between channels, in '
-    'products with the mean of all rows or columns; the values that are mixed are those of the '
-    'pixel itself.'
+    'Its output at a pixel mixes the channels of that pixel alone. What else is in the row or '
+    'column changes the weights of the mixture, by its product with the mean of all rows or '
+    'columns, and nothing more.'
+)
+_OWN_KEY = (
+    'The context is one for all queries, but it can hold the class of each key; what is behind it '
+    "has the query's own key beside it and picks."
 )
 _FIRST_ORDER = (
     'The convolutions before the mechanism see both channels of a dot and can tell with their '
-    'ReLUs whether they agree; the mean of that is of the first order.'
+    'ReLUs whether they agree, and of that a mean is enough. So this probe does not tell '
+    'second-order pooling from means; what it tells is which of them learnt it in these steps.'
 )
 # Why a result did not agree with its hypothesis, where that is known, by mechanism and probe. The
 # page shows a note only where the cell was run and did not agree.
@@ -47,20 +52,17 @@ NOTES = {
     ('FullyAttentional', 'match'): _THROUGH_WEIGHTS,
     ('FullyAttentional', 'row'): _THROUGH_WEIGHTS,
     ('GAM', 'statistic'): (
-        'Neither of its gates pools: that of channels is computed pixel by pixel, that of '
-        'positions by two 7 x 7 convolutions. It is global by its name alone.'
+        'It does not pool. Its two 7 x 7 convolutions and those of the net see 21 x 21 pixels, '
+        'about half of the dots; why it learnt nothing of those is open.'
     ),
     ('GatherExcite', 'statistic'): (
-        'In its default form the gate of a channel is the sigmoid of the mean of that channel, '
-        'without parameters, and twenty dots move the mean of 576 pixels by little.'
+        'In its default form the gate of a channel is the sigmoid of the mean of that channel: '
+        'it has the statistic, as squeeze-and-excitation has, but no weights that could amplify it.'
     ),
-    ('GlobalContext', 'match'): (
-        'The context is one for all queries, but it can hold the class of each key; what is behind '
-        "it has the query's own key beside it and picks."
-    ),
-    ('GlobalContext', 'region'): 'As on *match*.',
+    ('GlobalContext', 'match'): _OWN_KEY,
+    ('GlobalContext', 'region'): _OWN_KEY,
     ('GlobalContext', 'second_order'): _FIRST_ORDER,
-    ('GlobalContext', 'two_steps'): 'As on *match*.',
+    ('GlobalContext', 'two_steps'): _OWN_KEY,
     ('RGA(grid=(24, 24))', 'offset'): (
         'Its relations are in the order of the positions on the map: which of them is that to the '
         'pixel 9 rows below differs from pixel to pixel, and the layer that reads them is the same '
@@ -79,16 +81,21 @@ SEE_CELLS = ('APNB', 'FCA', 'InterlacedSparse', 'RGA', 'RGA(grid=(24, 24))', 'SP
 # Why mechanisms solved a probe that no paper lets one expect of them.
 UNFORESEEN = {
     'match': (
-        'A gate is multiplied with the features of the pixel itself. Where the pool of the map has '
-        'a channel for each key and class, one gate for all keeps of each query the channel of its '
-        'own key: the hypothesis for squeeze-and-excitation, that one context has no answer for '
-        'each, overlooks this, though SE itself did not learn it.'
+        'The pool of the map can have a channel for each key and class. Gates are multiplied with '
+        "(CBAM's channels), or computed from (MSCAM and the fusions that are built on it), the "
+        'features of the pixel itself, and so keep of each query what belongs to its own key. The '
+        'hypothesis for squeeze-and-excitation, that one context has no answer for each query, '
+        'overlooks this, though SE itself did not learn it.'
     ),
-    'two_steps': 'To what compares or pools all pixels it is the same task as *match*.',
+    'two_steps': (
+        'To what compares or pools all pixels it is nearly the same task as *match*; that some '
+        'learnt one and not the other is what a single seed leaves open.'
+    ),
     'position': (
         'The convolutions of some mechanisms pad with zeros, so that they see where the map ends '
         f'({_listed(SEE_BORDERS)}); others pool or compare in cells of a grid that lies still '
-        f'({_listed(SEE_CELLS)}). All others but self-attention with positions move with the map.'
+        f'({_listed(SEE_CELLS)}). These could tell, though not all learnt to. The outputs of all '
+        'others, but for self-attention with positions, move with the map.'
     ),
     'second_order': _FIRST_ORDER,
 }

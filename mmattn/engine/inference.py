@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple
 
 import torch
@@ -45,7 +46,7 @@ class LeanInference:
       size of the image;
     - logits are resized, and windows added, some classes at a time, the best of which are kept:
       never all of them in the size of the image. So samples have no ``seg_logits``, unless
-      ``keep_logits`` is set.
+      ``keep_logits`` is set or no samples are given.
 
     Its last decode head leaves logits in their own size (`leave_logits_small`).
     """
@@ -53,6 +54,18 @@ class LeanInference:
     autocast_dtype: torch.dtype | None = None
     keep_logits: bool = False
     stand_in: Callable[['LeanInference', Tensor], Tensor | None] | None = None
+
+    def predict(
+        self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
+    ) -> list[SegDataSample]:
+        """As that of `EncoderDecoder`; without samples, which tell the size of the labels, logits
+        are kept."""
+        kept = self.keep_logits
+        self.keep_logits = kept or data_samples is None
+        try:
+            return super().predict(inputs, data_samples)
+        finally:
+            self.keep_logits = kept
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """(N, 3, H, W) to logits (N, C, h, w), float32, as small as the network gives them."""
@@ -75,10 +88,13 @@ class LeanInference:
     ) -> Tensor | WindowedLogits:
         """(N, 3, H, W) to logits (N, C, H, W), the mean of all windows that see a pixel.
 
-        Where only labels are wanted, what that mean can be made of, some classes at a time.
+        Where only labels are wanted, and the network's logits are smaller than its windows, what
+        that mean can be made of, some classes at a time.
         """
         size, windows = inputs.shape[2:], self._predict_windows(inputs, batch_img_metas)
-        if self._needs_logits:
+        first = next(windows)
+        windows = chain([first], windows)
+        if self._needs_logits or first.logits.shape[2] == first.rows.stop - first.rows.start:
             return self._mean_of_windows(windows, size)
         return WindowedLogits(list(windows), size)
 
@@ -112,7 +128,7 @@ class LeanInference:
         data_samples: list[SegDataSample] | None = None,
     ) -> list[SegDataSample]:
         """Labels of each image, in its own size, from logits (N, C, h, w)."""
-        if data_samples is None or self._needs_logits:
+        if self._needs_logits:
             return super().postprocess_result(seg_logits, data_samples)
         for i, sample in enumerate(data_samples):
             labels = self._best_class(seg_logits[i : i + 1], sample.metainfo)

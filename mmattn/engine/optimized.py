@@ -9,7 +9,17 @@ import torch
 from mmcv.cnn import fuse_conv_bn
 from mmengine.logging import print_log
 from mmseg.models.backbones import ResNet
-from mmseg.models.decode_heads.decode_head import BaseDecodeHead
+from mmseg.models.decode_heads import (
+    ANNHead,
+    CCHead,
+    DAHead,
+    FCNHead,
+    GCHead,
+    NLHead,
+    OCRHead,
+    PSPHead,
+    UPerHead,
+)
 from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 
@@ -17,6 +27,8 @@ from mmattn.engine.agreement import Agreement
 from mmattn.engine.cpu import cpu_has_bfloat16
 from mmattn.engine.inference import make_lean
 from mmattn.engine.stand_in import Chosen
+
+_HEADS_OF_MMSEG = (ANNHead, CCHead, DAHead, FCNHead, GCHead, NLHead, OCRHead, PSPHead, UPerHead)
 
 
 def optimized(
@@ -64,10 +76,8 @@ def _drop_unused_outputs(segmentor: EncoderDecoder) -> None:
 
 
 def _reads_what_it_names(head: nn.Module) -> bool:
-    """Whether the inputs of a head are those of its ``in_index``, as far as can be known."""
-    library = type(head).__module__.partition('.')[0] in ('mmattn', 'mmseg')
-    nested = sum(isinstance(part, BaseDecodeHead) for part in head.modules()) > 1
-    return isinstance(head, BaseDecodeHead) and library and not nested
+    """Whether the inputs of a head are those of its ``in_index`` alone (DeepLabV3+'s are not)."""
+    return type(head).__module__.startswith('mmattn.') or type(head) in _HEADS_OF_MMSEG
 
 
 def _half(device: torch.device) -> torch.dtype | None:

@@ -89,9 +89,30 @@ def test_labels_are_exactly_those_of_mmseg(models, monkeypatch, at_once, meta, a
         assert 'seg_logits' not in ours
 
 
+@pytest.mark.parametrize('mode', ['whole', 'slide'])
+def test_without_samples_labels_have_the_size_of_the_input(models, monkeypatch, mode):
+    predictions = []
+    for model in models:
+        test_cfg = type(model.test_cfg)(mode=mode, crop_size=(24, 32), stride=(16, 20))
+        monkeypatch.setattr(model, 'test_cfg', test_cfg)
+        with torch.no_grad():
+            predictions.append(model.predict(image(40, 56)))
+    for ours, theirs in zip(predictions[1], predictions[0], strict=True):
+        assert torch.equal(ours.pred_sem_seg.data, theirs.pred_sem_seg.data)
+
+
+def test_windows_of_full_size_are_merged_at_once(models, monkeypatch):
+    lean = models[1]
+    test_cfg = type(lean.test_cfg)(mode='slide', crop_size=(24, 32), stride=(16, 20))
+    monkeypatch.setattr(lean, 'test_cfg', test_cfg)
+    monkeypatch.setattr(lean, 'encode_decode', lambda inputs, metas: inputs)
+    merged = lean.slide_inference(image(40, 56), metas((40, 56)))
+    torch.testing.assert_close(merged, image(40, 56))
+
+
 def test_logits_are_kept_where_they_are_wanted(models, monkeypatch):
     plain, lean = models
-    monkeypatch.setattr(type(lean), 'keep_logits', True)
+    monkeypatch.setattr(lean, 'keep_logits', True)
     results = []
     for model in models:
         samples = [SegDataSample(metainfo=given) for given in metas((40, 56), (50, 70))]

@@ -54,6 +54,15 @@ _OBJECT_REGIONS = [
     {**_FCN, 'in_index': 2, 'in_channels': 256},
     dict(type='OCRNetHead', in_channels=512, channels=16, ocr_channels=8, num_classes=5),
 ]
+_DEEPLAB = dict(  # reads the first stage, whatever its in_index
+    type='DepthwiseSeparableASPPHead',
+    in_index=3,
+    in_channels=512,
+    channels=8,
+    c1_in_channels=64,
+    c1_channels=8,
+    num_classes=5,
+)
 _PYRAMID = dict(type='UPerHead', in_index=[1, 3], in_channels=[128, 512], channels=8, num_classes=5)
 
 
@@ -67,6 +76,7 @@ _PYRAMID = dict(type='UPerHead', in_index=[1, 3], in_channels=[128, 512], channe
         ({**_PYRAMID, 'in_index': [3, 1], 'in_channels': [512, 128]}, (1, 3), [1, 0]),
         (_OBJECT_REGIONS, (2, 3), 1),
         ({**_FCN, 'type': 'HeadOfTests', 'in_index': 3}, (0, 1, 2, 3), 3),
+        (_DEEPLAB, (0, 1, 2, 3), 3),
     ],
 )
 def test_maps_that_no_head_reads_are_not_kept(head, kept, read):
