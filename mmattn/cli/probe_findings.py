@@ -162,11 +162,16 @@ def second_budget(cells: Sequence[Cell]) -> Iterator[str]:
         return
     yield table_row('mechanism', 'probe', f'{STEPS} steps', f'{2 * STEPS} steps', 'verdict')
     yield table_row(*['---'] * 5)
+    verdicts = []
     for (mechanism, probe, _), after in sorted(longer.items()):
         before = summaries.get((mechanism, probe, STEPS))
         if before is not None:
-            verdict = 'the same' if before.solved == after.solved else 'another'
-            yield table_row(f'`{mechanism}`', probe, _plain(before), _plain(after), verdict)
+            verdicts.append('the same' if before.solved == after.solved else 'another')
+            yield table_row(f'`{mechanism}`', probe, _plain(before), _plain(after), verdicts[-1])
+    yield (
+        f'\n{verdicts.count("another")} of {len(verdicts)} have another verdict: there {STEPS} '
+        'steps say too little. No other cell was trained for longer.\n'
+    )
 
 
 def _plain(summary: Summary) -> str:
