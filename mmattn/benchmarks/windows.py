@@ -8,8 +8,8 @@ from mmattn.benchmarks.timing import mean_speed_ups
 
 TITLE = 'Sliding windows'
 TEXT = """\
-As above, with the models of the configs for Cityscapes (ResNet-50 of output stride 8, 19 classes)
-that test in windows of 769x769, 513 apart: eight of them in an image of 1024x2048."""
+As `mmattn benchmark inference`, with the models of the configs for Cityscapes (ResNet-50 of output
+stride 8, 19 classes) that test in windows of 769x769, 513 apart: eight in an image of 1024x2048."""
 SIDE, REFERENCE = inference.SIDE, inference.REFERENCE
 SIZES = ((1024, 2048),)
 MODELS = METHODS

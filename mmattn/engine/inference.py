@@ -46,7 +46,7 @@ class LeanInference:
       size of the image;
     - logits are resized, and windows added, some classes at a time, the best of which are kept:
       never all of them in the size of the image. So samples have no ``seg_logits``, unless
-      ``keep_logits`` is set or no samples are given.
+      ``keep_logits`` is set.
 
     Its last decode head leaves logits in their own size (`leave_logits_small`).
     """
@@ -58,14 +58,11 @@ class LeanInference:
     def predict(
         self, inputs: Tensor, data_samples: list[SegDataSample] | None = None
     ) -> list[SegDataSample]:
-        """As that of `EncoderDecoder`; without samples, which tell the size of the labels, logits
-        are kept."""
-        kept = self.keep_logits
-        self.keep_logits = kept or data_samples is None
-        try:
-            return super().predict(inputs, data_samples)
-        finally:
-            self.keep_logits = kept
+        """As that of `EncoderDecoder`; samples tell the size of the labels, else the inputs do."""
+        if data_samples is None:
+            shapes = dict.fromkeys(('ori_shape', 'img_shape', 'pad_shape'), tuple(inputs.shape[2:]))
+            data_samples = [SegDataSample(metainfo=shapes) for _ in inputs]
+        return super().predict(inputs, data_samples)
 
     def encode_decode(self, inputs: Tensor, batch_img_metas: list[dict]) -> Tensor:
         """(N, 3, H, W) to logits (N, C, h, w), float32, as small as the network gives them."""

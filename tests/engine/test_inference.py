@@ -112,7 +112,7 @@ def test_windows_of_full_size_are_merged_at_once(models, monkeypatch):
 
 def test_logits_are_kept_where_they_are_wanted(models, monkeypatch):
     plain, lean = models
-    monkeypatch.setattr(lean, 'keep_logits', True)
+    monkeypatch.setattr(type(lean), 'keep_logits', True)
     results = []
     for model in models:
         samples = [SegDataSample(metainfo=given) for given in metas((40, 56), (50, 70))]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from mmattn.cli.probe_findings import NOTES, SEE_BORDERS, SEE_CELLS, UNFORESEEN
+from mmattn.cli.probe_notes import NOTES, SEE_BORDERS, SEE_CELLS, UNFORESEEN
 from mmattn.cli.probe_runs import ALL_MECHANISMS, parse_subject
 from mmattn.probes import PROBES, WIDTH, build_net
 from mmattn.probes.scenes import CHANNELS, SIZE
