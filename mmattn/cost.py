@@ -11,7 +11,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd.graph import saved_tensors_hooks
 from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
+from torch.utils.flop_counter import FlopCounterMode, conv_flop_count, sdpa_flop_count
 
 Job = tuple[nn.Module, Sequence[Tensor]]
 
@@ -20,8 +20,14 @@ def _attention_flops(query, key, value, *args, out_shape=None, **kwargs) -> int:
     return sdpa_flop_count(query, key, value)
 
 
-# torch itself counts only the fused attention kernels of GPUs.
-_CPU_ATTENTION = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+def _convolution_flops(x, weight, *args, out_shape=None, **kwargs) -> int:
+    return conv_flop_count(x, weight, out_shape)
+
+
+# torch itself counts only the fused attention kernels of GPUs, and not what `PackedConv2d` calls.
+_CPU_KERNELS = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention_flops}
+if torch.backends.mkldnn.is_available():
+    _CPU_KERNELS[torch.ops.mkldnn._convolution_pointwise] = _convolution_flops
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ def measure_cost(build: Callable[[], nn.Module], shapes: Sequence[Sequence[int]]
         parameters = sum(parameter.numel() for parameter in module.parameters())
         return module(*inputs)
 
-    with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
+    with FlopCounterMode(display=False, custom_mapping=_CPU_KERNELS) as counter:
         memory = training_memory(build, forward, shapes)
     return Cost(parameters, counter.get_total_flops() / 2 / shapes[0][0], memory)
 
@@ -85,7 +91,7 @@ def training_memory(
 
 def count_macs(run: Callable[[], object]) -> float:
     """Multiply-adds of convolutions, matrix products and attention in what ``run`` does."""
-    with FlopCounterMode(display=False, custom_mapping=_CPU_ATTENTION) as counter:
+    with FlopCounterMode(display=False, custom_mapping=_CPU_KERNELS) as counter:
         run()
     return counter.get_total_flops() / 2
 

@@ -37,7 +37,9 @@ def device_name(device: str) -> str:
 
 
 def processor() -> str:
-    """The model of this machine's processor, in words."""
+    """The model of this machine's processor, and what torch's kernels use of it, in words."""
     info = Path('/proc/cpuinfo')
     names = re.findall(r'model name\s*: (.+)', info.read_text()) if info.is_file() else []
-    return names[0] if names else platform.processor() or platform.machine()
+    name = names[0] if names else platform.processor() or platform.machine()
+    bfloat16 = ', bfloat16' if torch.ops.mkldnn._is_mkldnn_bf16_supported() else ''
+    return f'{name} ({torch.backends.cpu.get_cpu_capability()}{bfloat16})'

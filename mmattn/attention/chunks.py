@@ -29,8 +29,8 @@ def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def attend_in_chunks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """`plain_attention` with a bounded part of the map at a time, in both directions.
 
-    The backward pass computes the scores again, for Cq / (Cq + C) of the forward's products. The
-    softmax is computed in float32 at least. A second derivative takes `plain_attention`.
+    The backward pass computes the scores again, for Cq / (Cq + C) of the forward's products, and
+    the softmax in float32 at least. A second derivative takes `plain_attention`.
     """
     kind = query.device.type
     if torch.is_autocast_enabled(kind):
@@ -45,7 +45,7 @@ class _Chunked(torch.autograd.Function):
     def forward(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         out = query.new_empty(*query.shape[:2], value.shape[2])
         for k, v, q, o in _chunks((key, value), (query, out)):
-            o.copy_(torch.bmm(_weights(q, k).to(v.dtype), v))
+            o.copy_(torch.bmm(torch.bmm(q, k.transpose(1, 2)).softmax(2), v))
         return out
 
     @staticmethod

@@ -49,7 +49,7 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: floa
 
     Large S x T maps of scores are kept out of memory: by torch's fused kernels on GPUs and in fp16,
     whose range the scores may leave (the kernels keep theirs in fp32); on the CPU in chunks, and at
-    inference by the kernels where Cq is C, since they would pad the narrower one.
+    inference in fp32 by the kernels where Cq is C, since they would pad the narrower one.
 
     Args:
         query: Shape (B, Cq, *S), S being one or two spatial sizes.
@@ -76,12 +76,12 @@ def _choose(query: Tensor, key: Tensor, value: Tensor) -> Callable[..., Tensor]:
     if query.device.type != 'cpu' or dtype == torch.float16:
         return _fused_attention
     traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    # Chunks are not seen by compilers, and not measured in bfloat16.
-    without_chunks = not training and (traced or dtype == torch.bfloat16)
+    without_chunks = not training and traced  # compilers do not see them
     large = _LARGE_MAP if without_chunks else CHUNK
     if query.shape[0] * query.shape[1] * key.shape[1] <= large:
         return plain_attention
-    if without_chunks or (not training and query.shape[2] == value.shape[2]):
+    equal_widths = query.shape[2] == value.shape[2] and dtype != torch.bfloat16
+    if without_chunks or (not training and equal_widths):
         return _fused_attention
     return plain_attention if traced else attend_in_chunks
 

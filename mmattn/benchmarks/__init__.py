@@ -57,15 +57,17 @@ class Case:
         labels: What tells this case from the others of its kind, by column.
         jobs: What each side does.
         macs: Multiply-adds of each side, where they are counted.
-        facts: Further cells of the row, by column.
+        facts: Further cells of a side, by column.
         images: How many a job takes, where their number a second is told.
+        foreign: Sides that run outside torch, which sees neither their memory nor their products.
     """
 
     labels: dict[str, str]
     jobs: dict[str, Callable[[], object]]
     macs: dict[str, float] = field(default_factory=dict)
-    facts: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, dict[str, str]] = field(default_factory=dict)
     images: int = 0
+    foreign: frozenset[str] = frozenset()
 
 
 def words(size: Size) -> str:

@@ -3,6 +3,9 @@
 import copy
 from collections.abc import Iterator
 from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
@@ -12,17 +15,22 @@ from mmattn.benchmarks import Case, Options, words
 from mmattn.benchmarks.models import INFERENCE, METHODS, batch, build_pair, load
 from mmattn.benchmarks.timing import mean_speed_ups
 from mmattn.cost import count_macs
+from mmattn.engine.candidates import written_for_openvino
+from mmattn.engine.inference import LeanInference
 from mmattn.engine.optimized import optimized
+from mmattn.engine.runtimes import Run
 
 TITLE = 'Inference'
 TEXT = """\
 Whole models of the configs for ADE20K (ResNet-50 of output stride 8, 150 classes): from the
 pixels of one image to its labels, by `test_step`. `mmseg` is the model with mmseg's head, in
 float32, as mmseg's tools run it; `mmattn` is what `mmattn.Segmentor` and `--optimize` make of
-ours with the same weights. Weights are random: *equal labels* are those of the optimised model
-and the plain one in float32, on an image of noise, where many pixels are nearly undecided; of
-trained models more are equal. FLA has no twin in mmseg."""
+ours with the same weights, and `mmattn, OpenVINO` the same where `mmattn tune` has chosen OpenVINO
+for the network. Weights are random: *equal labels* are those of `mmattn` and the plain model in
+float32, on an image of noise, where many pixels are nearly undecided; of trained models more are
+equal. FLA has no twin in mmseg."""
 SIDE, REFERENCE = 'side', 'mmseg'
+OPENVINO = 'mmattn, OpenVINO'
 SIZES = ((512, 512),)
 MODELS = METHODS
 findings = mean_speed_ups
@@ -42,17 +50,37 @@ def cases(options: Options, pattern: str = INFERENCE) -> Iterator[Case]:
         _use_norms(plain)
         models['mmattn'].load_state_dict(plain.state_dict())
         models['mmattn'] = optimized(models['mmattn'])
+        if options.device == 'cpu' and find_spec('openvino'):
+            models[OPENVINO] = _with_openvino(models['mmattn'])
         for size in options.sizes:
             image = batch(1, size)
             jobs = {side: partial(_labels, model, image) for side, model in models.items()}
-            equal = (jobs['mmattn']() == _labels(plain, image)).float().mean()
+            expected = _labels(plain, image)
+            ours = [side for side in jobs if side != REFERENCE]
+            equal = {side: (jobs[side]() == expected).float().mean() for side in ours}
             yield Case(
                 labels={'method': method, 'image': words(size)},
                 jobs=jobs,
-                macs={side: count_macs(job) for side, job in jobs.items()},
+                macs={side: count_macs(jobs[side]) for side in jobs if side != OPENVINO},
                 images=1,
-                facts={'equal labels': f'{equal:.2%}'},
+                facts={side: {'equal labels': f'{share:.2%}'} for side, share in equal.items()},
+                foreign=frozenset({OPENVINO}),
             )
+
+
+def _with_openvino(fast: nn.Module) -> nn.Module:
+    networks: dict[torch.Size, Run] = {}
+
+    def stand_in(segmentor: LeanInference, inputs: Tensor) -> Tensor:
+        if inputs.shape not in networks:
+            with TemporaryDirectory() as folder:
+                file = Path(folder, 'made', 'network.xml')
+                networks[inputs.shape] = written_for_openvino(segmentor, inputs.shape, file)
+        return networks[inputs.shape](inputs)
+
+    other = copy.copy(fast)
+    other.stand_in = stand_in
+    return other
 
 
 def _use_norms(model: nn.Module) -> None:

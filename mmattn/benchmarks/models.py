@@ -11,6 +11,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS as REGISTRY
 from mmengine.structures import PixelData
+from mmseg.models.backbones.resnet import BasicBlock, Bottleneck
 from mmseg.models.decode_heads import cc_head
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
@@ -94,13 +95,19 @@ def _build(cfg: Config, head_only: bool) -> nn.Module:
 
 @torch.no_grad()
 def _fill(model: nn.Module) -> None:
-    """Gates that begin at 0 would hide what their blocks compute; scores stay moderate."""
+    """Gates that begin at 0 would hide what their blocks compute; scores stay moderate, and the
+    branches of residual blocks smaller than what they are added to, as in trained networks: else
+    each block doubles a difference in rounding."""
     torch.manual_seed(0)
     for name, parameter in model.named_parameters():
         if 'gamma' in name:
             parameter.fill_(0.5)
         elif parameter.dim() > 1:
             nn.init.kaiming_normal_(parameter)
+    for block in model.modules():
+        if isinstance(block, BasicBlock | Bottleneck):
+            last = block.norm2 if isinstance(block, BasicBlock) else block.norm3
+            last.weight.fill_(0.2)
 
 
 def load(pattern: str, method: str) -> Config:

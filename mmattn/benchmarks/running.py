@@ -94,9 +94,13 @@ def _measure_case(case: Case, reference: str, options: Options) -> dict:
         jobs.pop(reference, None)
     times = interleaved(jobs, options.device, options.rounds, timing.SECONDS)
     measured = {'labels': case.labels, **summarise(times, reference)}
-    measured['memory'] = {name: peak_memory(job, options.device) for name, job in jobs.items()}
+    measured['memory'] = {
+        name: peak_memory(job, options.device)
+        for name, job in jobs.items()
+        if name not in case.foreign
+    }
     if case.macs:
-        measured['macs'] = {name: case.macs[name] for name in jobs}
+        measured['macs'] = {name: case.macs[name] for name in jobs if name not in case.foreign}
     if case.images:
         measured['images'] = case.images
     if case.facts:

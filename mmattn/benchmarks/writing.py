@@ -16,8 +16,8 @@ _SPREADS = 'medians, with quartiles in parentheses'
 
 
 def slug(device: str) -> str:
-    """The name of a device as that of a folder: 'Intel(R) Xeon(R), 2 cores' -> 'intel-xeon'."""
-    model = re.sub(r'\((r|tm)\)|, \d+ cores$|@.*', ' ', device.lower())
+    """The name of a device as that of a folder: 'AMD EPYC (AVX2), 2 cores' -> 'amd-epyc-avx2'."""
+    model = re.sub(r'\((r|tm)\)|, \d+ cores$|@ *[\d.]+ghz', ' ', device.lower())
     return '-'.join(re.findall(r'[a-z0-9]+', model))
 
 
@@ -105,7 +105,7 @@ def _cells(results: dict, case: dict, side: str) -> dict[str, str]:
     if side in macs:
         cells['multiply-adds'] = readable(macs[side])
         cells['GFLOP/s'] = f'{2e-6 * macs[side] / times[side][1]:.0f}'
-    return cells | case.get('facts', {})
+    return cells | case.get('facts', {}).get(side, {})
 
 
 def _spread(values: Sequence[float]) -> str:

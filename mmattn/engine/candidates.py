@@ -60,16 +60,25 @@ def with_openvino(segmentor: LeanInference, inputs: Tensor, key: str) -> Run:
     for package, extra in FORMATS['openvino'].packages.items():
         require(package, extra)
     file = folder() / _digest_of_weights(segmentor, key) / 'network.xml'
-    precision = 'bf16' if segmentor.autocast_dtype == torch.bfloat16 else 'f32'
     if file.is_file():
         with suppress(UserError):  # it is damaged
-            _, run = run_openvino(file, inputs.device, precision)
+            run = _open(segmentor, file)
             with suppress(OSError):  # a cache that others may not write to
                 os.utime(file)  # it was used
             return run
         _remove(file.parent)
-    _write(segmentor, inputs.shape, file)
-    return run_openvino(file, inputs.device, precision)[1]
+    return written_for_openvino(segmentor, inputs.shape, file)
+
+
+def written_for_openvino(segmentor: LeanInference, shape: torch.Size, file: Path) -> Run:
+    """Write a network for inputs of one shape to a file (.xml), and run that."""
+    _write(segmentor, shape, file)
+    return _open(segmentor, file)
+
+
+def _open(segmentor: LeanInference, file: Path) -> Run:
+    precision = 'bf16' if segmentor.autocast_dtype == torch.bfloat16 else 'f32'
+    return run_openvino(file, torch.device('cpu'), precision)[1]
 
 
 CANDIDATES: dict[str, Callable[[LeanInference, Tensor, str], Run]] = {

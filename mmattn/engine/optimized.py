@@ -26,6 +26,7 @@ from torch import nn
 from mmattn.engine.agreement import Agreement
 from mmattn.engine.cpu import cpu_has_bfloat16
 from mmattn.engine.inference import make_lean
+from mmattn.engine.packed import pack_convolutions
 from mmattn.engine.stand_in import Chosen
 
 _HEADS_OF_MMSEG = (ANNHead, CCHead, DAHead, FCNHead, GCHead, NLHead, OCRHead, PSPHead, UPerHead)
@@ -37,8 +38,8 @@ def optimized(
     """A copy of a model for predicting alone: the same labels but for rounding.
 
     Norms are fused into convolutions, auxiliary heads are dropped, maps that no head reads are not
-    kept, weights are channels_last, the network computes in half precision where the device has it,
-    and what is around it is that of `LeanInference`.
+    kept, weights are channels_last and on the CPU `PackedConv2d`'s, the network computes in half
+    precision where the device has it, and what is around it is that of `LeanInference`.
 
     Args:
         model: A segmentor, or what averages over views of one, with its weights.
@@ -56,7 +57,10 @@ def optimized(
             segmentor.autocast_dtype = _half(device)
             segmentor.keep_logits = keep_logits
             segmentor.stand_in = Chosen(settings) if settings else None
-    return fuse_conv_bn(fast).to(memory_format=torch.channels_last)
+    fast = fuse_conv_bn(fast).to(memory_format=torch.channels_last)
+    if device.type == 'cpu':
+        pack_convolutions(fast)
+    return fast
 
 
 def _drop_unused_outputs(segmentor: EncoderDecoder) -> None:

@@ -85,9 +85,9 @@ def test_without_comparisons_there_is_no_picture(tmp_path):
 @pytest.mark.parametrize(
     ('device', 'folder'),
     [
-        ('Intel(R) Xeon(R) Processor, 2 cores', 'intel-xeon-processor'),
-        ('AMD EPYC, 2 cores', 'amd-epyc'),
-        ('Intel(R) Core(TM) i7-8700 CPU @ 3.20GHz, 12 cores', 'intel-core-i7-8700-cpu'),
+        ('Intel(R) Xeon(R) Processor (AVX512), 2 cores', 'intel-xeon-processor-avx512'),
+        ('AMD EPYC (AVX512, bfloat16), 2 cores', 'amd-epyc-avx512-bfloat16'),
+        ('Intel(R) Core(TM) i7-8700 CPU @ 3.20GHz (AVX2), 12 cores', 'intel-core-i7-8700-cpu-avx2'),
         ('NVIDIA H200', 'nvidia-h200'),
     ],
 )

@@ -4,6 +4,7 @@ import copy
 
 import pytest
 import torch
+import torch.nn.functional as F
 from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
@@ -87,6 +88,27 @@ def test_labels_are_exactly_those_of_mmseg(models, monkeypatch, at_once, meta, a
         assert torch.equal(ours.pred_sem_seg.data, theirs.pred_sem_seg.data)
         assert ours.pred_sem_seg.data.unique().numel() > 1
         assert 'seg_logits' not in ours
+
+
+@pytest.mark.parametrize('align', [False, True])
+@pytest.mark.parametrize('original', [(64, 96), (23, 150), (200, 31)])
+@pytest.mark.parametrize('seed', range(5))
+def test_classes_that_are_left_out_win_nowhere(models, monkeypatch, original, align, seed):
+    lean = models[1]
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randn(1, 40, 3, 4, generator=generator) + torch.randn(
+        1, 40, 1, 1, generator=generator
+    )
+    logits = F.interpolate(coarse, (22, 32), mode='bicubic')
+    possible = inference._may_win(logits)
+    assert 1 < len(possible) < 40
+    monkeypatch.setattr(lean, 'align_corners', align)
+    monkeypatch.setattr(lean.decode_head, 'out_channels', 40)
+    expected = logits
+    for size in ((64, 96), original):
+        expected = F.interpolate(expected, size, mode='bilinear', align_corners=align)
+    (meta, _) = metas((64, 96), original)
+    assert torch.equal(lean._best_class(logits, meta), expected.argmax(1)[0])
 
 
 @pytest.mark.parametrize('mode', ['whole', 'slide'])

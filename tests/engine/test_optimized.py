@@ -92,6 +92,7 @@ def test_maps_that_no_head_reads_are_not_kept(head, kept, read):
     )
     model = MODELS.build({**kind, **parts})
     fast = optimized(model.eval())
+    fast.autocast_dtype = None  # where the CPU has bfloat16
     last = fast.decode_head[-1] if cascade else fast.decode_head
     assert (fast.backbone.out_indices, last.in_index) == (kept, read)
     with torch.no_grad():

@@ -1,0 +1,130 @@
+"""Convolutions whose weight is packed once: those of torch, whatever happens to them."""
+
+import copy
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from mmattn.cost import count_macs
+from mmattn.engine.cpu import cpu_has_bfloat16
+from mmattn.engine.packed import PackedConv2d, pack_convolutions
+
+SETTINGS = [
+    dict(kernel_size=3, padding=2, dilation=2),
+    dict(kernel_size=1, stride=2, bias=False),
+    dict(kernel_size=(1, 7), padding=(0, 3)),
+]
+needs_bfloat16 = pytest.mark.skipif(
+    not cpu_has_bfloat16(), reason='this CPU has no kernels for bfloat16'
+)
+
+
+def pair(**settings) -> tuple[nn.Conv2d, PackedConv2d]:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(128, 192, **(settings or SETTINGS[0]))
+    plain = plain.to(memory_format=torch.channels_last).requires_grad_(False)
+    packed = copy.deepcopy(plain)
+    pack_convolutions(packed)
+    assert type(packed) is PackedConv2d
+    return plain, packed
+
+
+def image(*size: int) -> torch.Tensor:
+    x = torch.randn(2, 128, *(size or (9, 13)), generator=torch.Generator().manual_seed(1))
+    return x.contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.parametrize('settings', SETTINGS, ids=['dilated', 'strided', 'uneven'])
+def test_they_give_what_torch_gives_for_every_size(settings):
+    plain, packed = pair(**settings)
+    for size in ((9, 13), (20, 7), (9, 13)):
+        out = packed(image(*size))
+        torch.testing.assert_close(out, plain(image(*size)), atol=1e-5, rtol=1e-5)
+        assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+@needs_bfloat16
+@pytest.mark.parametrize('settings', SETTINGS, ids=['dilated', 'strided', 'uneven'])
+def test_under_autocast_they_compute_as_it_says(settings):
+    plain, packed = pair(**settings)
+    before = packed(image())
+    with torch.autocast('cpu', torch.bfloat16):
+        out, expected = packed(image()), plain(image())
+    assert out.dtype == torch.bfloat16
+    torch.testing.assert_close(out, expected)
+    assert torch.equal(packed(image()), before)
+
+
+def change_in_place(module: nn.Module) -> nn.Module:
+    module.weight.mul_(2)
+    return module
+
+
+def load(module: nn.Module) -> nn.Module:
+    module.load_state_dict({name: 3 * value for name, value in module.state_dict().items()})
+    return module
+
+
+def new_bias(module: nn.Module) -> nn.Module:
+    module.bias = nn.Parameter(torch.ones(192), requires_grad=False)
+    return module
+
+
+@pytest.mark.parametrize(
+    'change', [change_in_place, load, new_bias, nn.Module.double, copy.deepcopy]
+)
+def test_they_notice_that_their_weight_has_changed(change):
+    plain, packed = pair()
+    x = image()
+    packed(x)
+    plain, packed = change(plain), change(packed)
+    x = x.to(plain.weight.dtype)
+    torch.testing.assert_close(packed(x), plain(x), atol=1e-4, rtol=1e-5)
+
+
+def test_they_can_be_sent_to_another_process():
+    _, packed = pair()
+    expected = packed(image())
+    assert torch.equal(pickle.loads(pickle.dumps(packed))(image()), expected)
+
+
+def test_gradients_go_through_them():
+    plain, packed = pair()
+    grads = []
+    for module in (plain, packed):
+        x = image().requires_grad_()
+        module(x).square().sum().backward()
+        grads.append(x.grad)
+    assert torch.equal(*grads)
+
+
+def test_an_export_has_the_convolution_that_every_runtime_knows():
+    _, packed = pair()
+    packed(image())
+    program = torch.export.export(nn.Sequential(packed), (image(),), strict=False)
+    called = {str(node.target) for node in program.graph.nodes if node.op == 'call_function'}
+    assert called == {'aten.conv2d.default'}
+
+
+def test_their_products_are_counted():
+    plain, packed = pair()
+    assert count_macs(lambda: packed(image())) == count_macs(lambda: plain(image())) > 0
+
+
+@pytest.mark.parametrize(
+    'convolution',
+    [
+        nn.Conv2d(128, 128, 3, groups=128),
+        nn.Conv2d(8, 8, 1),
+        nn.Conv2d(128, 192, 3, padding='same'),
+        nn.Conv2d(128, 192, 3, padding=1, padding_mode='circular'),
+        nn.ConvTranspose2d(128, 192, 3),
+    ],
+    ids=['depthwise', 'small', 'named padding', 'circular', 'transposed'],
+)
+def test_others_stay_as_they_are(convolution):
+    kind = type(convolution)
+    pack_convolutions(convolution)
+    assert type(convolution) is kind
