@@ -28,6 +28,7 @@ TWINS = {
     'ANLHead': 'ANNHead',
     'GCNetHead': 'GCHead',
     'OCRNetHead': 'OCRHead',
+    'BandedFCNHead': 'FCNHead',
 }
 METHODS = ('danet', 'ccnet', 'anl', 'gcnet', 'ocrnet', 'fla')
 INFERENCE = '{0}/{0}_r50-d8_4xb4-160k_ade20k-512x512.py'  # of each method, in configs
@@ -35,8 +36,9 @@ TRAINING = 'camvid_cpu/{0}_r18-d8_1xb8-1200it_camvid-180x240.py'
 
 
 def has_twin(cfg: Config) -> bool:
-    """Whether mmseg has the heads of a model, too."""
-    return any(head['type'] in TWINS for _, head in heads_of(cfg.model))
+    """Whether mmseg has the heads that a model predicts with, too."""
+    heads = [head for place, head in heads_of(cfg.model) if 'decode_head' in place]
+    return all(head['type'] in TWINS for head in heads)
 
 
 def twin_of(cfg: Config) -> Config:

@@ -26,10 +26,13 @@ class PackedConv2d(nn.Conv2d):
 
     def forward(self, input: Tensor) -> Tensor:
         """(N, C, H, W) to (N, C', H', W'), as `nn.Conv2d`."""
+        needs_grad = torch.is_grad_enabled() and (input.requires_grad or self.weight.requires_grad)
+        if needs_grad or torch.compiler.is_compiling():
+            return super().forward(input)
         autocast = torch.is_autocast_enabled('cpu')
         dtype = torch.get_autocast_dtype('cpu') if autocast else self.weight.dtype
-        needs_grad = torch.is_grad_enabled() and (input.requires_grad or self.weight.requires_grad)
-        if needs_grad or torch.compiler.is_compiling() or not _takes(input.device, dtype):
+        on_cpu = input.device.type == 'cpu' and dtype in (torch.float32, torch.bfloat16)
+        if not on_cpu or input.dim() != 4:
             return super().forward(input)
         input = input.to(dtype)
         packed = self._current(input)
@@ -53,10 +56,6 @@ class PackedConv2d(nn.Conv2d):
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, '_packed': None}
-
-
-def _takes(device: torch.device, dtype: torch.dtype) -> bool:
-    return device.type == 'cpu' and dtype in (torch.float32, torch.bfloat16)
 
 
 def _state(parameter: Tensor | None) -> tuple | None:

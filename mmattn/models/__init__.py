@@ -14,6 +14,7 @@ from mmattn.models.backbones import (  # noqa: E402
 from mmattn.models.decode_heads import (  # noqa: E402
     ANLHead,
     AttentionHead,
+    BandedFCNHead,
     CCNetHead,
     DANetHead,
     FLAHead,
@@ -43,6 +44,7 @@ __all__ = [
     'AttnResNet',
     'AttnResNetV1c',
     'AttnResNetV1d',
+    'BandedFCNHead',
     'CCNetHead',
     'CategoryConsistentLoss',
     'ConcatFusion',

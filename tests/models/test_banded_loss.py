@@ -159,6 +159,7 @@ def test_each_loss_of_danet_is_computed_in_bands(calls):
         ('CCNetHead', {}, 1),
         ('GCNetHead', {}, 1),
         ('AttentionHead', dict(attention=dict(type='CBAM')), 1),
+        ('BandedFCNHead', dict(num_convs=1, concat_input=False), 1),
         ('OCRNetHead', dict(ocr_channels=4), 1),
         ('FLAHead', dict(in_channels=(8, 8, 8), in_index=(0, 1, 2)), 3),
     ],

@@ -3,13 +3,20 @@
 import pytest
 import torch
 from mmengine.structures import PixelData
-from mmseg.models.decode_heads import ANNHead, CCHead, DAHead, GCHead, OCRHead, cc_head
+from mmseg.models.decode_heads import ANNHead, CCHead, DAHead, FCNHead, GCHead, OCRHead, cc_head
 from mmseg.structures import SegDataSample
 from torch import nn
 
 from mmattn.attention import CrissCross
 from mmattn.benchmarks.models import criss_cross_of_mmcv
-from mmattn.models import ANLHead, CCNetHead, DANetHead, GCNetHead, OCRNetHead
+from mmattn.models import (
+    ANLHead,
+    BandedFCNHead,
+    CCNetHead,
+    DANetHead,
+    GCNetHead,
+    OCRNetHead,
+)
 
 SIZES = [(13, 17), (9, 21)]
 COMMON = dict(channels=32, num_classes=7, norm_cfg=dict(type='BN'))
@@ -29,6 +36,7 @@ PAIRS = {
         GCNetHead,
         dict(ratio=1 / 8, pooling_type='avg', fusion_types=('channel_mul', 'channel_add'), **ONE),
     ),
+    'auxiliary': (FCNHead, BandedFCNHead, dict(num_convs=1, concat_input=False, **ONE)),
     'ocrnet': (OCRHead, OCRNetHead, dict(ocr_channels=8, **ONE)),
 }
 

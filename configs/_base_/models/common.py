@@ -20,7 +20,7 @@ model = dict(
         loss_decode=dict(type='CrossEntropyLoss', loss_weight=1.0),
     ),
     auxiliary_head=dict(
-        type='FCNHead',
+        type='BandedFCNHead',
         num_convs=1,
         concat_input=False,
         dropout_ratio=0.1,

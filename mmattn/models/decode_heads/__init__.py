@@ -2,6 +2,7 @@
 
 from mmattn.models.decode_heads.anl_head import ANLHead
 from mmattn.models.decode_heads.attention_head import AttentionHead
+from mmattn.models.decode_heads.banded_fcn_head import BandedFCNHead
 from mmattn.models.decode_heads.ccnet_head import CCNetHead
 from mmattn.models.decode_heads.danet_head import DANetHead
 from mmattn.models.decode_heads.fla_head import FLAHead
@@ -12,6 +13,7 @@ from mmattn.models.decode_heads.ocrnet_head import OCRNetHead
 __all__ = [
     'ANLHead',
     'AttentionHead',
+    'BandedFCNHead',
     'CCNetHead',
     'DANetHead',
     'FLAHead',
