@@ -21,11 +21,12 @@ from mmengine.dataset import Compose
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 from mmengine.structures import PixelData
+from mmseg.models.decode_heads import FCNHead
 from mmseg.models.decode_heads.decode_head import BaseDecodeHead
 from mmseg.registry import DATASETS, MODELS
 from mmseg.structures import SegDataSample
 
-from mmattn.models import MECHANISMS
+from mmattn.models import MECHANISMS, BandedFCNHead
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 ZOO = Path(mmseg.__file__).parent / '.mim' / 'configs'
@@ -353,7 +354,8 @@ def facts(head: BaseDecodeHead) -> tuple:
     """What a head does that its weights do not show."""
     dropout = max(head.dropout_ratio, 0)  # the zoo also writes -1 for none
     in_index = plain(head.in_index)
-    return type(head), dropout, head.align_corners, in_index, head.loss_decode.loss_weight
+    kind = FCNHead if isinstance(head, BandedFCNHead) else type(head)  # has its numbers
+    return kind, dropout, head.align_corners, in_index, head.loss_decode.loss_weight
 
 
 def shapes(model: torch.nn.Module) -> dict[str, torch.Size]:
