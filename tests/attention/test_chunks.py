@@ -55,7 +55,8 @@ def test_a_large_map_compiles_to_one_graph(monkeypatch, training):
 
 
 def test_inference_in_bfloat16_is_as_exact_as_the_composition(monkeypatch):
-    monkeypatch.setattr(functional, '_LARGE_MAP', 20)
+    for module in (functional, chunks):
+        monkeypatch.setattr(module, 'CHUNK', 1000)
     x = [torch.randn(1, width, 16, 16).bfloat16() for width in (16, 16, 32)]
     exact = plain_attention(*(t.flatten(2).transpose(1, 2).double() for t in x)).transpose(1, 2)
     with torch.no_grad():
@@ -88,6 +89,15 @@ def test_training_on_a_large_map_keeps_a_small_part_of_the_memory():
 
     scores = 4 * 72**4  # bytes, of which the composition holds three
     assert peak_memory(train, 'cpu') < 0.5 * scores
+
+
+@pytest.mark.parametrize('width', [8, 32], ids=['narrow keys', 'equal widths'])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_inference_on_a_large_map_has_a_small_part_of_it_in_memory(dtype, width):
+    x = [torch.randn(1, channels, 72, 72).to(dtype) for channels in (width, width, 32)]
+    with torch.no_grad():
+        peak = peak_memory(lambda: dot_product_attention(*x, scale=1.0), 'cpu')
+    assert peak < 0.8 * dtype.itemsize * 72**4  # the composition holds two
 
 
 def test_small_maps_are_not_computed_twice(monkeypatch):
