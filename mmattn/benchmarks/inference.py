@@ -26,7 +26,7 @@ Whole models of the configs for ADE20K (ResNet-50 of output stride 8, 150 classe
 pixels of one image to its labels, by `test_step`. `mmseg` is the model with mmseg's head, in
 float32, as mmseg's tools run it; `mmattn` is what `mmattn.Segmentor` and `--optimize` make of
 ours with the same weights, and `mmattn, OpenVINO` the same where `mmattn tune` has chosen OpenVINO
-for the network. Weights are random: *equal labels* are those of `mmattn` and the plain model in
+for the network. Weights are random: *equal labels* are those of a side and of the plain model in
 float32, on an image of noise, where many pixels are nearly undecided; of trained models more are
 equal. FLA has no twin in mmseg."""
 SIDE, REFERENCE = 'side', 'mmseg'
