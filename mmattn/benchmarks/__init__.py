@@ -59,7 +59,7 @@ class Case:
         macs: Multiply-adds of each side, where they are counted.
         facts: Further cells of a side, by column.
         images: How many a job takes, where their number a second is told.
-        foreign: Sides that run outside torch, which sees neither their memory nor their products.
+        foreign: Sides that run outside torch, which does not see their memory.
     """
 
     labels: dict[str, str]

@@ -100,7 +100,7 @@ def _measure_case(case: Case, reference: str, options: Options) -> dict:
         if name not in case.foreign
     }
     if case.macs:
-        measured['macs'] = {name: case.macs[name] for name in jobs if name not in case.foreign}
+        measured['macs'] = {name: case.macs[name] for name in jobs if name in case.macs}
     if case.images:
         measured['images'] = case.images
     if case.facts:

@@ -5,7 +5,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-_LARGE = 2**14  # elements of a weight; below, nothing is to be gained
+from mmattn.engine.cpu import cpu_has_bfloat16
+
+_LARGE = 2**14  # elements of a weight; smaller ones are soon brought anywhere
 
 
 class _Packed(NamedTuple):
@@ -17,9 +19,9 @@ class _Packed(NamedTuple):
 class PackedConv2d(nn.Conv2d):
     """`nn.Conv2d` for predicting alone: the same numbers, under autocast too.
 
-    torch brings a weight into oneDNN's layout in every call, and casts it under autocast: with one
-    image, a fifth of the time of a ResNet-50 in bfloat16. Here both happen in the first call, and
-    again after the weight has changed. The weight itself stays, for what traces the module.
+    torch brings a weight into oneDNN's layout in every call, and casts it under autocast. Here both
+    happen in the first call, and again after the weight has changed. The weight itself stays, for
+    what traces the module.
     """
 
     _packed: _Packed | None = None
@@ -31,8 +33,7 @@ class PackedConv2d(nn.Conv2d):
             return super().forward(input)
         autocast = torch.is_autocast_enabled('cpu')
         dtype = torch.get_autocast_dtype('cpu') if autocast else self.weight.dtype
-        on_cpu = input.device.type == 'cpu' and dtype in (torch.float32, torch.bfloat16)
-        if not on_cpu or input.dim() != 4:
+        if input.device.type != 'cpu' or input.dim() != 4 or not _has_kernels(dtype):
             return super().forward(input)
         input = input.to(dtype)
         packed = self._current(input)
@@ -56,6 +57,10 @@ class PackedConv2d(nn.Conv2d):
 
     def __getstate__(self) -> dict:
         return {**self.__dict__, '_packed': None}
+
+
+def _has_kernels(dtype: torch.dtype) -> bool:
+    return dtype == torch.float32 or (dtype == torch.bfloat16 and cpu_has_bfloat16())
 
 
 def _state(parameter: Tensor | None) -> tuple | None:

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from mmattn.cost import count_macs
+from mmattn.engine import packed as packed_module
 from mmattn.engine.cpu import cpu_has_bfloat16
 from mmattn.engine.packed import PackedConv2d, pack_convolutions
 
@@ -55,6 +56,13 @@ def test_under_autocast_they_compute_as_it_says(settings):
     assert out.dtype == torch.bfloat16
     torch.testing.assert_close(out, expected)
     assert torch.equal(packed(image()), before)
+
+
+def test_without_kernels_for_bfloat16_they_do_as_torch_does(monkeypatch):
+    monkeypatch.setattr(packed_module, 'cpu_has_bfloat16', lambda: False)
+    plain, packed = pair()
+    with torch.autocast('cpu', torch.bfloat16):
+        assert torch.equal(packed(image()), plain(image()))
 
 
 def change_in_place(module: nn.Module) -> nn.Module:
