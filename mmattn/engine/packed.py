@@ -44,10 +44,11 @@ class PackedConv2d(nn.Conv2d):
 
     def _current(self, input: Tensor) -> _Packed:
         source = (input.dtype, *map(_state, (self.weight, self.bias)))
-        if self._packed is None or self._packed.source != source:
+        packed = self._packed  # one reading: other threads may replace it
+        if packed is None or packed.source != source:
             bias = None if self.bias is None else self.bias.detach().to(input.dtype)
-            self._packed = _Packed(source, self._in_layout_for(input), bias)
-        return self._packed
+            packed = self._packed = _Packed(source, self._in_layout_for(input), bias)
+        return packed
 
     def _in_layout_for(self, input: Tensor) -> Tensor:
         """The layout that suits one size; for others it is right, too."""
