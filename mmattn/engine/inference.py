@@ -29,13 +29,18 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class WindowedLogits:
-    """Logits of images (N, C, *size) by their windows; takes indices of images and classes."""
+    """Logits of images (N, C, H, W) by their windows; takes indices of images and classes.
+
+    Attributes:
+        windows: What is known of them.
+        seen: How many windows see a pixel, (H, W).
+    """
 
     windows: list[Window]
-    size: Sequence[int]
+    seen: Tensor
 
     def __getitem__(self, index: Any) -> 'WindowedLogits':
-        return WindowedLogits([w._replace(logits=w.logits[index]) for w in self.windows], self.size)
+        return WindowedLogits([w._replace(logits=w.logits[index]) for w in self.windows], self.seen)
 
 
 class LeanInference:
@@ -91,16 +96,21 @@ class LeanInference:
         Where only labels are wanted, and the network's logits are smaller than its windows, what
         that mean can be made of, some classes at a time.
         """
-        size, windows = inputs.shape[2:], self._predict_windows(inputs, batch_img_metas)
+        places = list(_places(inputs.shape[2:], self.test_cfg.crop_size, self.test_cfg.stride))
+        seen = inputs.new_zeros(inputs.shape[2:])
+        for place in places:
+            seen[place] += 1
+        windows = self._predict_windows(inputs, batch_img_metas, places)
         first = next(windows)
         windows = chain([first], windows)
         if self._needs_logits or first.logits.shape[2] == first.rows.stop - first.rows.start:
-            return self._mean_of_windows(windows, size)
-        return WindowedLogits(list(windows), size)
+            return self._mean_of_windows(windows, seen)
+        return WindowedLogits(list(windows), seen)
 
-    def _predict_windows(self, inputs: Tensor, batch_img_metas: list[dict]) -> Iterator[Window]:
-        count, _, *size = inputs.shape
-        places = list(_places(size, self.test_cfg.crop_size, self.test_cfg.stride))
+    def _predict_windows(
+        self, inputs: Tensor, batch_img_metas: list[dict], places: list[tuple[slice, slice]]
+    ) -> Iterator[Window]:
+        count = len(inputs)
         rows, columns = places[0]
         pixels = count * (rows.stop - rows.start) * (columns.stop - columns.start)
         together = max(1, _pixels_of_a_pass(inputs) // pixels)
@@ -111,15 +121,13 @@ class LeanInference:
             logits = self.encode_decode(crops, metas * len(some)).split(count)
             yield from (Window(*place, each) for place, each in zip(some, logits, strict=True))
 
-    def _mean_of_windows(self, windows: Iterable[Window], size: Sequence[int]) -> Tensor:
-        mean = seen = None
+    def _mean_of_windows(self, windows: Iterable[Window], seen: Tensor) -> Tensor:
+        mean = None
         for rows, columns, small in windows:
             logits = self._resized(small, (rows.stop - rows.start, columns.stop - columns.start))
             if mean is None:
-                mean = logits.new_zeros(*logits.shape[:2], *size)
-                seen = logits.new_zeros(1, 1, *size)
+                mean = logits.new_zeros(*logits.shape[:2], *seen.shape)
             mean[:, :, rows, columns] += logits
-            seen[:, :, rows, columns] += 1
         return mean.div_(seen)
 
     def postprocess_result(
@@ -163,7 +171,7 @@ class LeanInference:
             some = classes[first : first + at_once]
             part = logits[:, some]
             if isinstance(part, WindowedLogits):
-                part = self._mean_of_windows(part.windows, part.size)
+                part = self._mean_of_windows(part.windows, part.seen)
             part = self._resized(part, padded)
             part = self._resized(_as_the_image(part, meta), meta['ori_shape'])[0]
             for label, each in zip(some, part, strict=True):
