@@ -8,6 +8,7 @@ from operator import methodcaller
 import torch
 from matplotlib.figure import Figure
 from mmcv.cnn import NonLocal2d
+from mmseg.models.decode_heads.da_head import PAM
 from torch import Tensor, nn
 
 from mmattn.attention import PositionAttention
@@ -15,20 +16,21 @@ from mmattn.benchmarks import Case, Options, words
 from mmattn.benchmarks.claims import Claim, check_claim
 from mmattn.benchmarks.drawing import growth_figure
 from mmattn.benchmarks.growth import available_memory, exponent
-from mmattn.benchmarks.passes import BACKWARD, PASSES
+from mmattn.benchmarks.passes import BACKWARD, PASSES, dtypes
 from mmattn.benchmarks.tables import markdown
 from mmattn.cost import measure_cost
 from mmattn.models.mechanisms import TABLE
 
 TITLE = 'Attention blocks'
 TEXT = """\
-The blocks of the heads against the non-local block, one map of 512 channels, float32.
-`NonLocal2d` is mmcv's, in its defaults: keys and values of 256 channels. `keys of C/8` is the
-block with which CCNet compares itself: keys of 64 channels, values of 512, all scores computed
-and stored. The others are those of `mmattn.attention` in their defaults, criss-cross attention
-with two steps. The pass with the backward gives the gradients of the map and of all parameters.
-A block is left out where its tensors would not fit into the memory that is free, and on a CPU
-where a forward pass has more than 10^12 multiply-adds."""
+The blocks of the heads against the non-local block, one map of 512 channels, in float32 and under
+autocast in the half precision that the device computes in. `NonLocal2d` is mmcv's, in its defaults:
+keys and values of 256 channels. `PAM` is that of mmseg's DANet: keys of 64 channels, values of 512.
+`keys of C/8` is the same by the formulas of the papers, all scores computed and stored: the block
+with which CCNet compares itself. The others are those of `mmattn.attention` in their defaults,
+criss-cross attention with two steps. The pass with the backward gives the gradients of the map and
+of all parameters. A block is left out where its tensors would not fit into the memory that is free,
+and on a CPU where a forward pass has more than 10^12 multiply-adds."""
 SIDE, REFERENCE = 'block', 'NonLocal2d'
 EXPLICIT = 'keys of C/8'
 SIZES = ((32, 32), (64, 64), (97, 97), (128, 128), (128, 256), (256, 256))
@@ -50,12 +52,26 @@ class Explicit(nn.Module):
         return self.block(x, weigh=methodcaller('explicit'))
 
 
+class InType(nn.Module):
+    """A block that computes in a type, under autocast where that is not float32."""
+
+    def __init__(self, block: nn.Module, dtype: torch.dtype) -> None:
+        super().__init__()
+        self.block, self.dtype = block, dtype
+
+    def forward(self, x: Tensor, *others: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C', H, W), float32."""
+        with torch.autocast(x.device.type, self.dtype, enabled=self.dtype != torch.float32):
+            return self.block(x, *others).float()
+
+
 def _ours(name: str, **options: object) -> Callable[[int], nn.Module]:
     return partial(TABLE[name].module, **options)
 
 
 BLOCKS: dict[str, Callable[[int], nn.Module]] = {
     REFERENCE: NonLocal2d,
+    'PAM': partial(PAM, channels=CHANNELS // 8),
     EXPLICIT: Explicit,
     'NonLocal': _ours('NonLocal'),
     'PositionAttention': _ours('PositionAttention'),
@@ -78,7 +94,12 @@ CLAIMS = (
 
 
 def cases(options: Options) -> Iterator[Case]:
-    """A case for each size and pass, of the blocks that can be measured there."""
+    """A case for each type, size and pass, of the blocks that can be measured there."""
+    for name, dtype in dtypes(options.device).items():
+        yield from _cases(options, name, dtype)
+
+
+def _cases(options: Options, type_name: str, dtype: torch.dtype) -> Iterator[Case]:
     for size in options.sizes:
         shape = (1, CHANNELS, *size)
         generator = torch.Generator().manual_seed(0)
@@ -88,7 +109,7 @@ def cases(options: Options) -> Iterator[Case]:
             inputs = 2 if name == 'AFNB' else 1
             costs[name] = measure_cost(partial(BLOCKS[name], CHANNELS), [(2, *shape[1:])] * inputs)
             torch.manual_seed(0)
-            blocks[name] = BLOCKS[name](CHANNELS).to(options.device)
+            blocks[name] = InType(BLOCKS[name](CHANNELS).to(options.device), dtype)
         for name, run in PASSES.items():
             fits = [
                 block
@@ -100,7 +121,7 @@ def cases(options: Options) -> Iterator[Case]:
                 continue
             factor = BACKWARD if name != 'forward' else 1
             yield Case(
-                labels={'map': words(size), 'pass': name},
+                labels={'type': type_name, 'map': words(size), 'pass': name},
                 jobs={
                     block: partial(_run, blocks[block], run, x, grad_out, block == 'AFNB')
                     for block in fits
@@ -116,7 +137,8 @@ def _run(block: nn.Module, run: Callable, x: Tensor, grad_out: Tensor, two: bool
 
 
 def findings(results: dict) -> list[str]:
-    """Exponents of the growth, and which claims of the papers hold here."""
+    """Exponents of the growth, and which claims of the papers hold here, in float32."""
+    results = _in_float32(results)
     paragraphs = []
     curves = _curves(results)
     rows = [
@@ -127,18 +149,23 @@ def findings(results: dict) -> list[str]:
     if rows:
         paragraphs += [
             'Exponents e of the growth with the number of pixels, cost = c (HW)^e, fitted to the '
-            'square maps: 1 is the growth of a convolution, 2 that of all pairs of pixels. On '
-            'small maps the convolutions of a block hide that of its attention.',
+            'square maps in float32: 1 is the growth of a convolution, 2 that of all pairs of '
+            'pixels. On small maps the convolutions of a block hide that of its attention.',
             markdown([['block', *curves], *rows]),
         ]
-    paragraphs.append('What the papers say of their blocks, and what holds here:')
+    paragraphs.append('What the papers say of their blocks, and what holds here in float32:')
     return [*paragraphs, '\n'.join(check_claim(claim, results) for claim in CLAIMS)]
 
 
 def draw(results: dict) -> Figure | None:
-    """Time and memory over the pixels of the square maps."""
-    curves = _curves(results)
+    """Time and memory in float32 over the pixels of the square maps."""
+    curves = _curves(_in_float32(results))
     return growth_figure(curves, 'pixels of the map') if curves else None
+
+
+def _in_float32(results: dict) -> dict:
+    cases = [case for case in results['cases'] if case['labels']['type'] == 'float32']
+    return {**results, 'cases': cases}
 
 
 def _curves(results: dict) -> dict[str, dict[str, dict[int, float]]]:

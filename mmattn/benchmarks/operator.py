@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from mmattn.benchmarks import Case, Options, Size, words
-from mmattn.benchmarks.passes import BACKWARD, PASSES
+from mmattn.benchmarks.passes import BACKWARD, PASSES, dtypes
 from mmattn.benchmarks.timing import seconds
-from mmattn.engine.cpu import cpu_has_bfloat16
 from mmattn.errors import UserError
 from mmattn.ops import criss_cross_attention
 from mmattn.ops.extension import EXTENSION
@@ -61,30 +60,22 @@ def cases(options: Options) -> Iterator[Case]:
     """
     if missing := EXTENSION.missing(options.device):
         raise UserError(missing)
-    for dtype in _dtypes(options.device):
+    for dtype in dtypes(options.device):
         for layout in LAYOUTS:
             for size in options.sizes:
                 for channels in CHANNELS:
                     yield from _cases(size, channels, dtype, options.device, layout)
 
 
-def _dtypes(device: str) -> tuple[torch.dtype, ...]:
-    if device == 'cuda':
-        return torch.float32, torch.float16, torch.bfloat16
-    return (torch.float32, torch.bfloat16) if cpu_has_bfloat16() else (torch.float32,)
-
-
-def _cases(
-    size: Size, channels: int, dtype: torch.dtype, device: str, layout: str
-) -> Iterator[Case]:
-    inputs, grad_out = make_inputs(size, channels, dtype, device, LAYOUTS[layout])
+def _cases(size: Size, channels: int, dtype: str, device: str, layout: str) -> Iterator[Case]:
+    inputs, grad_out = make_inputs(size, channels, dtypes(device)[dtype], device, LAYOUTS[layout])
     height, width = size
     macs = height * width * (height + width) * (channels + channels // 8)
     sides = {REFERENCE: einsum_composition, 'mmattn': criss_cross_attention}
     for name, run in PASSES.items():
         yield Case(
             labels={
-                'type': str(dtype).removeprefix('torch.'),
+                'type': dtype,
                 'layout': layout,
                 'map': words(size),
                 'channels': str(channels),
@@ -98,10 +89,10 @@ def _cases(
 def extras(options: Options) -> dict:
     """GFLOP/s of a large square matrix product, the most that the device gives, by type."""
     n, peaks = PRODUCT, {}
-    for dtype in _dtypes(options.device):
+    for name, dtype in dtypes(options.device).items():
         x = torch.randn(n, n).to(options.device, dtype)
         best = min(seconds(lambda x=x: x @ x, options.device) for _ in range(options.rounds))
-        peaks[str(dtype).removeprefix('torch.')] = 2e-9 * n**3 / best
+        peaks[name] = 2e-9 * n**3 / best
     return {'peak GFLOP/s': peaks}
 
 

@@ -99,7 +99,7 @@ def blocks(size: str, name: str, **factors: float) -> dict:
     """A case of attention, of blocks that cost so many times what the non-local block does."""
     factors = {'NonLocal2d': 1, **factors}
     return {
-        'labels': {'map': size, 'pass': name},
+        'labels': {'type': 'float32', 'map': size, 'pass': name},
         'milliseconds': {block: [100 * factor] * 3 for block, factor in factors.items()},
         'memory': {block: int(2**30 * factor) for block, factor in factors.items()},
         'macs': {block: 1e9 * factor for block, factor in factors.items()},
