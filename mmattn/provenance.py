@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 import mmattn
+from mmattn.processor import cpu_has_bfloat16
 
 
 def commit() -> str:
@@ -41,5 +42,5 @@ def processor() -> str:
     info = Path('/proc/cpuinfo')
     names = re.findall(r'model name\s*: (.+)', info.read_text()) if info.is_file() else []
     name = names[0] if names else platform.processor() or platform.machine()
-    bfloat16 = ', bfloat16' if torch.ops.mkldnn._is_mkldnn_bf16_supported() else ''
+    bfloat16 = ', bfloat16' if cpu_has_bfloat16() else ''
     return f'{name} ({torch.backends.cpu.get_cpu_capability()}{bfloat16})'

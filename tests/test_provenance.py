@@ -1,10 +1,12 @@
-"""A result names the commit of this package, not of what lies around it."""
+"""A result names the commit of this package, not of what lies around it, and the processor."""
 
 import subprocess
 from pathlib import Path
 
+import torch
+
 import mmattn
-from mmattn.provenance import commit
+from mmattn.provenance import commit, processor
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -25,3 +27,8 @@ def test_the_repository_of_a_user_around_an_installed_package_is_not_ours(tmp_pa
     git(tmp_path, 'add', 'venv')
     git(tmp_path, 'commit', '-m', 'The package')
     assert len(commit()) == 7
+
+
+def test_a_torch_without_onednn_has_no_bfloat16(monkeypatch):
+    monkeypatch.setattr(torch.backends.mkldnn, 'is_available', lambda: False)
+    assert 'bfloat16' not in processor()

@@ -80,8 +80,8 @@ def _choose(query: Tensor, key: Tensor, value: Tensor) -> Callable[..., Tensor]:
     large = _LARGE_MAP if without_chunks else CHUNK
     if query.shape[0] * query.shape[1] * key.shape[1] <= large:
         return plain_attention
-    equal_widths = query.shape[2] == value.shape[2] and dtype != torch.bfloat16
-    if without_chunks or (not training and equal_widths):
+    fused_pays = query.shape[2] == value.shape[2] and dtype != torch.bfloat16
+    if without_chunks or (not training and fused_pays):
         return _fused_attention
     return plain_attention if traced else attend_in_chunks
 

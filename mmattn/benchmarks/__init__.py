@@ -57,7 +57,7 @@ class Case:
         labels: What tells this case from the others of its kind, by column.
         jobs: What each side does.
         macs: Multiply-adds of each side, where they are counted.
-        facts: Further cells of a side, by column.
+        facts: Further cells, by side and column.
         images: How many a job takes, where their number a second is told.
         foreign: Sides that run outside torch, which does not see their memory.
     """

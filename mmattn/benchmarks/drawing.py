@@ -48,7 +48,7 @@ def growth_figure(panels: Mapping[str, Mapping[str, Points]], label: str) -> Fig
     for ax, (title, curves) in zip(axes, panels.items(), strict=False):
         for index, (name, points) in enumerate(curves.items()):
             x = sorted(points)
-            marker = 'os^Dv<>PX*'[index % 10]
+            marker = 'os^Dv<>PX*h'[index % 11]  # coprime to the 10 colours
             ax.loglog(x, [points[n] for n in x], marker=marker, markersize=4, label=name)
         ax.set_title(title)
         ax.set_xlabel(label)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from mmattn.engine.cpu import cpu_has_bfloat16
+from mmattn.processor import cpu_has_bfloat16
 
 BACKWARD = 3  # products of forward and backward together, as a multiple of those of the forward
 

@@ -14,6 +14,8 @@ from mmengine.optim import OptimWrapper
 from mmengine.registry import MODEL_WRAPPERS, OPTIM_WRAPPERS
 from torch import nn
 
+from mmattn.processor import cpu_has_bfloat16
+
 
 @OPTIM_WRAPPERS.register_module()
 class AutocastOptimWrapper(OptimWrapper):
@@ -47,11 +49,6 @@ def mixed_precision_pays() -> bool:
         level=logging.WARNING,
     )
     return False
-
-
-def cpu_has_bfloat16() -> bool:
-    """Whether torch's convolutions and products in bfloat16 have fast kernels on this CPU."""
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @MODEL_WRAPPERS.register_module()

@@ -1,5 +1,6 @@
 """What EncoderDecoder does around its network, in less memory and time."""
 
+import math
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -159,12 +160,12 @@ class LeanInference:
         """The class of the largest logit of each pixel of an image: (1, C, h, w) to (H, W), int64.
 
         As `argmax` of all logits, resized to the input and then to the image: each class is resized
-        by itself anyway, and only those that may win.
+        by itself anyway, and of small logits of whole images only those that may win.
         """
         padded = meta.get('pad_shape', meta['img_shape'])[:2]
         at_once = max(1, RESIZED_AT_ONCE // (padded[0] * padded[1]))
         classes = list(range(self.out_channels))
-        if isinstance(logits, Tensor) and all(map(operator.le, logits.shape[2:], padded)):
+        if isinstance(logits, Tensor) and _is_enlarged(logits.shape[2:], padded):
             classes = _may_win(logits)
         best = labels = None
         for first in range(0, len(classes), at_once):
@@ -182,6 +183,11 @@ class LeanInference:
                     labels.masked_fill_(each > best, label)
                     torch.maximum(best, each, out=best)
         return labels
+
+
+def _is_enlarged(small: Sequence[int], large: Sequence[int]) -> bool:
+    """Whether a size is one of two sides, and so few of its pixels that looking at them pays."""
+    return all(map(operator.le, small, large)) and 16 * math.prod(small) <= math.prod(large)
 
 
 def _may_win(logits: Tensor) -> list[int]:

@@ -24,10 +24,10 @@ from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 
 from mmattn.engine.agreement import Agreement
-from mmattn.engine.cpu import cpu_has_bfloat16
 from mmattn.engine.inference import make_lean
 from mmattn.engine.packed import pack_convolutions
 from mmattn.engine.stand_in import Chosen
+from mmattn.processor import cpu_has_bfloat16
 
 _HEADS_OF_MMSEG = (ANNHead, CCHead, DAHead, FCNHead, GCHead, NLHead, OCRHead, PSPHead, UPerHead)
 

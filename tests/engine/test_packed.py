@@ -9,8 +9,8 @@ from torch import nn
 
 from mmattn.cost import count_macs
 from mmattn.engine import packed as packed_module
-from mmattn.engine.cpu import cpu_has_bfloat16
 from mmattn.engine.packed import PackedConv2d, pack_convolutions
+from mmattn.processor import cpu_has_bfloat16
 
 SETTINGS = [
     dict(kernel_size=3, padding=2, dilation=2),
@@ -40,10 +40,13 @@ def image(*size: int) -> torch.Tensor:
 @pytest.mark.parametrize('settings', SETTINGS, ids=['dilated', 'strided', 'uneven'])
 def test_they_give_what_torch_gives_for_every_size(settings):
     plain, packed = pair(**settings)
+    made = []
     for size in ((9, 13), (20, 7), (9, 13)):
         out = packed(image(*size))
         torch.testing.assert_close(out, plain(image(*size)), atol=1e-5, rtol=1e-5)
         assert out.is_contiguous(memory_format=torch.channels_last)
+        made.append(packed._packed)
+    assert made[0] is made[1] is made[2] is not None
 
 
 @needs_bfloat16
@@ -63,6 +66,7 @@ def test_without_kernels_for_bfloat16_they_do_as_torch_does(monkeypatch):
     plain, packed = pair()
     with torch.autocast('cpu', torch.bfloat16):
         assert torch.equal(packed(image()), plain(image()))
+    assert packed._packed is None
 
 
 def change_in_place(module: nn.Module) -> nn.Module:
@@ -80,8 +84,15 @@ def new_bias(module: nn.Module) -> nn.Module:
     return module
 
 
+def new_weights(module: nn.Module) -> nn.Module:
+    """Replaced so often that one of them lies where the first one lay, if nothing else does."""
+    for factor in range(2, 8):
+        module.weight = nn.Parameter(factor * torch.ones_like(module.weight), requires_grad=False)
+    return module
+
+
 @pytest.mark.parametrize(
-    'change', [change_in_place, load, new_bias, nn.Module.double, copy.deepcopy]
+    'change', [change_in_place, load, new_bias, new_weights, nn.Module.double, copy.deepcopy]
 )
 def test_they_notice_that_their_weight_has_changed(change):
     plain, packed = pair()
@@ -92,9 +103,19 @@ def test_they_notice_that_their_weight_has_changed(change):
     torch.testing.assert_close(packed(x), plain(x), atol=1e-4, rtol=1e-5)
 
 
+def test_weights_whose_changes_are_not_counted_are_not_packed():
+    with torch.inference_mode():
+        plain, packed = pair()
+        packed(image())
+        plain.weight.mul_(2)
+        packed.weight.mul_(2)
+        torch.testing.assert_close(packed(image()), plain(image()))
+
+
 def test_they_can_be_sent_to_another_process():
     _, packed = pair()
     expected = packed(image())
+    packed.compile()
     assert torch.equal(pickle.loads(pickle.dumps(packed))(image()), expected)
 
 
@@ -106,6 +127,35 @@ def test_gradients_go_through_them():
         module(x).square().sum().backward()
         grads.append(x.grad)
     assert torch.equal(*grads)
+
+
+def test_gradients_of_the_bias_alone_go_through_them():
+    _, packed = pair()
+    packed.bias.requires_grad_()
+    packed(image()).sum().backward()
+    assert packed.bias.grad.unique().tolist() == [2 * 9 * 13]
+
+
+@pytest.mark.parametrize(
+    'derive',
+    [
+        lambda f, x: torch.func.jvp(f, (x,), (torch.ones_like(x),))[1],
+        lambda f, x: torch.func.grad(lambda x: f(x).square().sum())(x),
+        lambda f, x: torch.func.vmap(f)(x[:, None]),
+        lambda f, x: torch.jit.trace(f, x, check_trace=False)(x),
+    ],
+    ids=['jvp', 'grad', 'vmap', 'trace'],
+)
+def test_transforms_see_the_plain_convolution(derive):
+    plain, packed = pair()
+    packed(image())
+    torch.testing.assert_close(derive(packed, image()), derive(plain, image()))
+
+
+def test_inputs_that_torch_refuses_are_refused():
+    _, packed = pair()
+    with pytest.raises(RuntimeError, match='type'):
+        packed(image().double())
 
 
 def test_an_export_has_the_convolution_that_every_runtime_knows():
