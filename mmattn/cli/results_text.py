@@ -59,7 +59,11 @@ The last batch norm of SIAU has one value for each image, and what it learns of 
 not hold for single ones. `siau_layer_norm`, where no norm goes over images, does not collapse.
 
 The runs stood behind other work, so that their times say nothing of the mechanisms. Seeds differ by
-ten points, so that a variant of one seed is to be compared by its difference, not by its mIoU.
+ten points, so that the differences within seeds tell more than the mIoU.
+
+Most is gained by what weighs rows and columns (coordinate, criss-cross) and by what sees far in
+convolutions (GAM's of 7x7, the hourglass of residual attention). Attention over all pairs of pixels
+adds a few points in these 300 iterations; of gates of channels alone none is shown to help.
 """,
     ),
     'demo': ('The demo', ''),

@@ -13,7 +13,7 @@ CAPTION = (
 
 
 def bars_of(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> list[Bar]:
-    """Of each variant with common seeds.
+    """Of each variant with common seeds, the largest difference first.
 
     Args:
         pairs: By variant, score of the baseline and of the variant, for each seed that both have.
@@ -24,7 +24,7 @@ def bars_of(pairs: Mapping[str, Sequence[tuple[float, float]]]) -> list[Bar]:
         if found:
             dots = [second - first for first, second in each]
             bars.append(Bar(name, found.mean, found.low, found.high, dots))
-    return bars
+    return sorted(bars, key=lambda bar: bar.mean, reverse=True)
 
 
 def draw_differences(bars: Sequence[Bar], baseline: str, out_png: Path) -> Path:

@@ -38,7 +38,7 @@ def plot_differences(bars: Sequence[Bar], out_png: Path, *, label: str) -> Path:
 
     The file carries the numbers that it shows, as `numbers` writes them.
     """
-    figure = Figure(figsize=(8, 1.4 + 0.42 * len(bars)), dpi=120, layout='constrained')
+    figure = Figure(figsize=(8, 1.4 + 0.24 * len(bars)), dpi=120, layout='constrained')
     ax = figure.add_subplot()
     ax.axvline(0, color='0.4', linewidth=1)
     for y, bar in enumerate(reversed(bars)):
@@ -47,7 +47,7 @@ def plot_differences(bars: Sequence[Bar], out_png: Path, *, label: str) -> Path:
         if bar.low is not None:
             ends = [bar.low, bar.high]
             ax.plot(ends, [y, y], color=colour, linewidth=8, alpha=0.4, solid_capstyle='butt')
-        ax.plot(bar.mean, y, '|', color=colour, markersize=20, markeredgewidth=3)
+        ax.plot(bar.mean, y, '|', color=colour, markersize=14, markeredgewidth=3)
         ax.plot(bar.values, [y] * len(bar.values), '.', color='0.1', markersize=7)
     ax.set_yticks(range(len(bars)), [bar.name for bar in reversed(bars)])
     ax.set_ylim(-0.6, len(bars) - 0.4)
