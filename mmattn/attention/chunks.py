@@ -29,8 +29,8 @@ def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 def attend_in_chunks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """`plain_attention` with a bounded part of the map at a time, in both directions.
 
-    The backward pass computes the scores again, for Cq / (Cq + C) of the forward's products, and
-    the softmax in float32 at least. A second derivative takes `plain_attention`.
+    The backward pass computes the scores again, for Cq / (Cq + C) of the forward's products. A
+    second derivative takes `plain_attention`.
     """
     kind = query.device.type
     if torch.is_autocast_enabled(kind):
@@ -45,7 +45,7 @@ class _Chunked(torch.autograd.Function):
     def forward(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         out = query.new_empty(*query.shape[:2], value.shape[2])
         for k, v, q, o in _chunks((key, value), (query, out)):
-            o.copy_(torch.bmm(torch.bmm(q, k.transpose(1, 2)).softmax(2), v))
+            o.copy_(torch.bmm(_weights(q, k), v))
         return out
 
     @staticmethod
@@ -76,9 +76,9 @@ def _add_grads(
 ) -> None:
     """Write the gradient of a chunk of queries, add what it gives those of key and value."""
     weights = _weights(query, key)
-    grad_value.baddbmm_(weights.to(grad.dtype).transpose(1, 2), grad)
-    towards = torch.bmm(grad, value.transpose(1, 2)).to(weights.dtype)
-    scores = torch._softmax_backward_data(towards, weights, -1, weights.dtype).to(grad.dtype)
+    grad_value.baddbmm_(weights.transpose(1, 2), grad)
+    towards = torch.bmm(grad, value.transpose(1, 2))
+    scores = torch._softmax_backward_data(towards, weights, -1, weights.dtype)
     grad_query.copy_(torch.bmm(scores, key))
     grad_key.baddbmm_(scores.transpose(1, 2), query)
 
@@ -96,5 +96,4 @@ def _chunks(keys: tuple[Tensor, ...], queries: tuple[Tensor, ...]) -> Iterator[t
 
 
 def _weights(query: Tensor, key: Tensor) -> Tensor:
-    scores = torch.bmm(query, key.transpose(1, 2))
-    return scores.softmax(dim=2, dtype=torch.promote_types(scores.dtype, torch.float32))
+    return torch.bmm(query, key.transpose(1, 2)).softmax(dim=2)
