@@ -57,8 +57,9 @@ def findings(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
 
 
 def second_budget(cells: Sequence[Cell]) -> Iterator[str]:
-    """What failed, trained for twice as long."""
-    summaries = summarise(cells)
+    """What failed, trained for twice as long from the same seeds."""
+    both = {(c.mechanism, c.probe, c.seed) for c in cells if c.steps == 2 * STEPS}
+    summaries = summarise([c for c in cells if (c.mechanism, c.probe, c.seed) in both])
     longer = {key: s for key, s in summaries.items() if key[2] == 2 * STEPS}
     if not longer:
         yield (

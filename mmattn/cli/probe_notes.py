@@ -61,6 +61,11 @@ NOTES = {
     ('GlobalContext', 'region'): _OWN_KEY,
     ('GlobalContext', 'second_order'): _FIRST_ORDER,
     ('GlobalContext', 'two_steps'): _OWN_KEY,
+    ('PositionAttention', 'match'): (
+        'One start learnt it, the others little or nothing in these steps. What it brings is '
+        'multiplied by a number that begins at 0, and until that has grown queries and keys get '
+        'no gradient.'
+    ),
     ('RGA(grid=(24, 24))', 'offset'): (
         'Its relations are in the order of the positions on the map: which of them is that to the '
         'pixel 9 rows below differs from pixel to pixel, and the layer that reads them is the same '
@@ -79,15 +84,15 @@ SEE_CELLS = ('APNB', 'FCA', 'InterlacedSparse', 'RGA', 'RGA(grid=(24, 24))', 'SP
 # Why mechanisms solved a probe that no paper lets one expect of them.
 UNFORESEEN = {
     'match': (
-        'The pool of the map can have a channel for each key and class. Gates are multiplied with '
-        "(CBAM's channels), or computed from (MSCAM and the fusions that are built on it), the "
-        'features of the pixel itself, and so keep of each query what belongs to its own key. The '
-        'hypothesis for squeeze-and-excitation, that one context has no answer for each query, '
-        'overlooks this, though SE itself did not learn it.'
+        'The pool of the map can have a channel for each key and class. The gates of the fusions '
+        'are computed from, and those of others multiplied with, the features of the pixel itself, '
+        'and so keep of each query what belongs to its own key (CBAM learnt it so from one seed of '
+        'three). The hypothesis for squeeze-and-excitation, that one context has no answer for '
+        'each query, overlooks this, though SE itself did not learn it.'
     ),
     'two_steps': (
         'To what compares or pools all pixels it is nearly the same task as *match*; that some '
-        'learnt one and not the other is what a single seed leaves open.'
+        'learnt one and not the other may be a matter of the start.'
     ),
     'position': (
         'The convolutions of some mechanisms pad with zeros, so that they see where the map ends '

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mmattn.cli.probe_findings import second_budget
 from mmattn.probes.results import Cell, append_cell, read_cells, summarise
 
 
@@ -64,3 +65,10 @@ def test_seeds_that_differ_widen_the_interval():
 def test_steps_are_kept_apart():
     summaries = summarise([cell(), cell(steps=800, accuracy=0.99)])
     assert summaries['NonLocal', 'match', 800].solved and len(summaries) == 2
+
+
+def test_twice_the_steps_are_compared_from_the_same_seeds():
+    cells = [cell(steps=300, accuracy=0.99), cell(steps=600, accuracy=0.99)]
+    cells += [cell(seed=seed, steps=300, accuracy=0.5) for seed in (1, 2)]
+    (row,) = [line for line in second_budget(cells) if 'NonLocal' in line]
+    assert row.count('99.0 %') == 2 and '| the same |' in row
