@@ -71,6 +71,7 @@ NOTES = {
         'pixel 9 rows below differs from pixel to pixel, and the layer that reads them is the same '
         'for all.'
     ),
+    ('SE', 'second_order'): _FIRST_ORDER,
     ('SPA', 'scale'): (
         'Its pyramid ends in a gate for each channel of the whole map, which is the same in both '
         'bars.'
