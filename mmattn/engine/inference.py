@@ -33,7 +33,7 @@ class WindowedLogits:
     """Logits of images (N, C, H, W) by their windows; takes indices of images and classes.
 
     Attributes:
-        windows: What is known of them.
+        windows: Where each lies, and its logits.
         seen: How many windows see a pixel, (H, W).
     """
 
@@ -186,7 +186,7 @@ class LeanInference:
 
 
 def _is_enlarged(small: Sequence[int], large: Sequence[int]) -> bool:
-    """Whether a size is one of two sides, and so few of its pixels that looking at them pays."""
+    """Whether no side shrinks, and pixels become 16 times as many: `_may_win` then costs little."""
     return all(map(operator.le, small, large)) and 16 * math.prod(small) <= math.prod(large)
 
 

@@ -141,12 +141,12 @@ def test_the_faster_copy_gives_the_same_labels_and_logits(trained_model, scene, 
     fast = Segmentor(*trained_model, optimize=True)
     for logits in (False, True, False):
         expected, ours = plain(scene, logits=logits), fast(scene, logits=logits)
-        assert (ours.labels == expected.labels).mean() > (0.995 if half else 0.999)
+        assert (ours.labels == expected.labels).mean() > 0.999
         assert (ours.logits is None) is not logits
         if logits:
-            tolerance = 0.02 * expected.logits.abs().max().item() if half else 1e-4
-            relative = 0 if half else 1e-4
-            torch.testing.assert_close(ours.logits, expected.logits, atol=tolerance, rtol=relative)
+            tolerance = 2e-2 if half else 1e-5
+            difference = (ours.logits - expected.logits).abs().max()
+            assert difference <= tolerance * expected.logits.abs().max()
 
 
 def test_names_and_colours(segmentor):

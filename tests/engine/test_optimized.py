@@ -106,7 +106,10 @@ def test_maps_that_no_head_reads_are_not_kept(monkeypatch, head, kept, read):
     assert (fast.backbone.out_indices, last.in_index) == (kept, read)
     with torch.no_grad():
         (ours,), (theirs,) = (each.test_step(batch(0)) for each in (fast, with_all))
+        fast.autocast_dtype = None  # where the CPU has bfloat16
+        (exact,), (plain,) = (each.test_step(batch(0)) for each in (fast, model))
     assert torch.equal(ours.pred_sem_seg.data, theirs.pred_sem_seg.data)
+    assert (exact.pred_sem_seg.data == plain.pred_sem_seg.data).float().mean() > 0.999
 
 
 def test_packed_convolutions_of_a_whole_model_give_its_logits(monkeypatch):
