@@ -4,7 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from mmattn.attention.attending import ChannelAttending, Layout
-from mmattn.attention.functional import dot_product_attention, in_float32
+from mmattn.attention.functional import (
+    dot_product_attention,
+    dtype_of_products,
+    in_float32,
+)
 from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, Scale
 from mmattn.attention.weighing import Weigh, compute
 
@@ -59,9 +63,9 @@ class ChannelsOfLines(ChannelAttending):
 
     def compute(self) -> Tensor:
         # Channels are the positions here and the L pixels of a line the features.
-        lines, key = (
-            t.transpose(2, 3).flatten(0, 1) for t in (self.lines, self.key.expand_as(self.lines))
-        )
+        # In the type of the products once, not as queries and again as values.
+        lines = self.lines.to(dtype_of_products(self.lines))
+        lines, key = (t.transpose(2, 3).flatten(0, 1) for t in (lines, self.key.expand_as(lines)))
         out = dot_product_attention(lines, key, lines, scale=1.0)
         return out.transpose(1, 2).unflatten(0, self.lines.shape[:2]).transpose(1, 2)
 

@@ -72,7 +72,7 @@ def dot_product_attention(query: Tensor, key: Tensor, value: Tensor, scale: floa
 
 def _choose(query: Tensor, key: Tensor, value: Tensor) -> Callable[..., Tensor]:
     """What attends fastest to maps of these shapes without a large map of scores in memory."""
-    dtype, training = _dtype_of_products(query), torch.is_grad_enabled()
+    dtype, training = dtype_of_products(query), torch.is_grad_enabled()
     if query.device.type != 'cpu' or dtype == torch.float16:
         return _fused_attention
     traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
@@ -86,7 +86,8 @@ def _choose(query: Tensor, key: Tensor, value: Tensor) -> Callable[..., Tensor]:
     return plain_attention if traced else attend_in_chunks
 
 
-def _dtype_of_products(x: Tensor) -> torch.dtype:
+def dtype_of_products(x: Tensor) -> torch.dtype:
+    """The type in which matrix products take x: that of autocast where it is on."""
     kind = x.device.type
     return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 

@@ -11,7 +11,9 @@ from mmcv.cnn import NonLocal2d
 from mmseg.models.decode_heads.da_head import PAM
 from torch import Tensor, nn
 
-from mmattn.attention import PositionAttention
+from mmattn.attention import FullyAttentional, PositionAttention
+from mmattn.attention.chunks import plain_attention
+from mmattn.attention.fully_attentional import ChannelsOfLines
 from mmattn.benchmarks import Case, Options, words
 from mmattn.benchmarks.claims import Claim, check_claim
 from mmattn.benchmarks.drawing import growth_figure
@@ -27,12 +29,14 @@ The blocks of the heads against the non-local block, one map of 512 channels, in
 autocast in the half precision that the device computes in. `NonLocal2d` is mmcv's, in its defaults:
 keys and values of 256 channels. `PAM` is that of mmseg's DANet: keys of 64 channels, values of 512.
 `keys of C/8` is the same by the formulas of the papers, all scores computed and stored: the block
-with which CCNet compares itself. The others are those of `mmattn.attention` in their defaults,
-criss-cross attention with two steps. The pass with the backward gives the gradients of the map and
-of all parameters. A block is left out where its tensors would not fit into the memory that is free,
-and on a CPU where a forward pass has more than 10^12 multiply-adds."""
+with which CCNet compares itself. `FLA listing` is the fully attentional block in the steps of its
+paper's listing, each line with a copy of the keys and all scores stored; only that the listing
+mixes the images of a batch was not repeated. The others are those of `mmattn.attention` in their
+defaults, criss-cross attention with two steps. The pass with the backward gives the gradients of
+the map and of all parameters. A block is left out where its tensors would not fit into the memory
+that is free, and on a CPU where a forward pass has more than 10^12 multiply-adds."""
 SIDE, REFERENCE = 'block', 'NonLocal2d'
-EXPLICIT = 'keys of C/8'
+EXPLICIT, LISTING = 'keys of C/8', 'FLA listing'
 SIZES = ((32, 32), (64, 64), (97, 97), (128, 128), (128, 256), (256, 256))
 CHANNELS = 512
 _MOST_MACS = 1e12
@@ -50,6 +54,25 @@ class Explicit(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
         return self.block(x, weigh=methodcaller('explicit'))
+
+
+class Listing(nn.Module):
+    """The fully attentional block as its paper lists it."""
+
+    def __init__(self, in_channels: int) -> None:
+        super().__init__()
+        self.block = FullyAttentional(in_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) -> (B, C, H, W)."""
+        return self.block(x, weigh=_as_listed)
+
+
+def _as_listed(attention: ChannelsOfLines) -> Tensor:
+    batch, count = attention.lines.shape[:2]
+    lines, keys = (x.flatten(0, 1) for x in (attention.lines, attention.key.repeat(1, count, 1, 1)))
+    out = plain_attention(lines, keys, lines)
+    return out.unflatten(0, (batch, count)).transpose(1, 2)
 
 
 class InType(nn.Module):
@@ -81,6 +104,7 @@ BLOCKS: dict[str, Callable[[int], nn.Module]] = {
     'GlobalContext': _ours('GlobalContext'),
     'ObjectContext': _ours('ObjectContext'),
     'FullyAttentional': _ours('FullyAttentional'),
+    LISTING: Listing,
 }
 MODELS = tuple(name for name in BLOCKS if name != REFERENCE)
 

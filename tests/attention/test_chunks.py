@@ -5,6 +5,7 @@ import torch
 
 from mmattn.attention import chunks, functional
 from mmattn.attention.chunks import attend_in_chunks, plain_attention
+from mmattn.attention.fully_attentional import ChannelsOfLines
 from mmattn.attention.functional import dot_product_attention
 from mmattn.benchmarks.memory import peak_memory
 
@@ -89,6 +90,24 @@ def test_training_on_a_large_map_keeps_a_small_part_of_the_memory():
 
     scores = 4 * 72**4  # bytes, of which the composition holds three
     assert peak_memory(train, 'cpu') < 0.5 * scores
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.bfloat16])
+def test_lines_that_are_queries_and_values_are_kept_once(dtype, monkeypatch):
+    for module in (functional, chunks):
+        monkeypatch.setattr(module, 'CHUNK', 1000)
+    x = torch.randn(1, 16, 32, 32, requires_grad=True)
+    kept = {}
+
+    def keep(saved):
+        kept[saved.untyped_storage().data_ptr()] = saved.untyped_storage().nbytes()
+        return saved
+
+    with torch.autocast('cpu', dtype, enabled=dtype != torch.float32):
+        attention = ChannelsOfLines('rows', x, torch.nn.Linear(16, 16))
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
+            assert attention.compute().requires_grad
+    assert sum(kept.values()) == (attention.lines.numel() + attention.key.numel()) * dtype.itemsize
 
 
 @pytest.mark.parametrize('width', [8, 32], ids=['narrow keys', 'equal widths'])

@@ -89,13 +89,17 @@ def test_maps_that_do_not_fit_into_memory_are_left_out(monkeypatch):
     assert {tuple(case.jobs) for case in attention.cases(options)} == {('CrissCross',)}
 
 
-def test_the_papers_non_local_block_stores_its_scores_and_gives_the_same():
-    x = torch.randn(1, 16, 32, 32)
-    explicit = attention.BLOCKS[attention.EXPLICIT](16)
+@pytest.mark.parametrize(
+    ('name', 'channels', 'scores'),
+    [(attention.EXPLICIT, 16, 2 * 1024**2), (attention.LISTING, 64, 2 * 32 * 64**2)],
+)
+def test_a_papers_own_block_stores_its_scores_and_gives_the_same(name, channels, scores):
+    x = torch.randn(2, channels, 32, 32)
+    explicit = attention.BLOCKS[name](channels)
     explicit.block.gamma.scale.data.fill_(1)
     with torch.no_grad():
         torch.testing.assert_close(explicit(x), explicit.block(x), atol=1e-5, rtol=1e-5)
-        assert peak_memory(lambda: explicit(x), 'cpu') > 4 * 1024**2
+        assert peak_memory(lambda: explicit(x), 'cpu') > 4 * scores
 
 
 @pytest.mark.parametrize('method', METHODS)
