@@ -1,6 +1,7 @@
 """What a benchmark writes: JSON with all figures, Markdown with their table, a picture."""
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -46,12 +47,16 @@ def write(results: dict, folder: Path) -> list[Path]:
     return files
 
 
-def render(results: dict, picture: str | None) -> str:
+def render(
+    results: dict, picture: str | None, most_rows: float = math.inf, elsewhere: str = ''
+) -> str:
     """The figures in Markdown: how they were measured, what follows from them, the table.
 
     Args:
         results: Of `running.measure`.
         picture: The picture's file, as the page links to it.
+        most_rows: Of a table; a longer one is a link.
+        elsewhere: The page of the whole table, for that link.
     """
     module = kind_module(results['kind'])
     versions = ', '.join(f'{name} {value}' for name, value in results['versions'].items() if value)
@@ -70,7 +75,10 @@ def render(results: dict, picture: str | None) -> str:
     if picture:
         paragraphs.append(f'![{module.TITLE}]({picture})')
     paragraphs += getattr(module, 'findings', lambda results: [])(results)
-    return '\n\n'.join([*paragraphs, markdown(table(results))]) + '\n'
+    rows = table(results)
+    long = len(rows) - 1 > most_rows
+    paragraphs.append(f'[All {len(rows) - 1} rows]({elsewhere}).' if long else markdown(rows))
+    return '\n\n'.join(paragraphs) + '\n'
 
 
 def table(results: dict) -> list[list[str]]:
