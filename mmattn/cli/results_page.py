@@ -18,7 +18,9 @@ from mmattn.cli.results_tables import (
     variant_table,
 )
 from mmattn.cli.results_text import BY_HAND, INTRODUCTION, SECTIONS, Scores
+from mmattn.cli.zoo_page import counted
 from mmattn.errors import UserError
+from mmattn.models.mechanisms import TABLE
 from mmattn.studies.drawing import CAPTION, bars_of, draw_differences
 from mmattn.studies.evidence import EvidenceRow, current, read_evidence
 from mmattn.studies.report_text import by_chance, verdict
@@ -28,6 +30,7 @@ from mmattn.visualization.comparisons import Bar
 FOLDER = 'benchmarks/results/studies'
 WIDTH = 100  # of the lines of a text with figures
 _PICTURE = 'images/study_{}.png'  # from the folder of the page
+_COSTS = ('parameters', 'MACs', 'memory')  # of a mechanism, counted
 _ORIGIN = ('commit', 'versions', 'machine', 'note')
 
 
@@ -55,7 +58,10 @@ def evidence_files(root: Path) -> list[Path]:
 
 def draw_results(root: Path) -> list[Path]:
     """Draw the pictures of docs/results.md, and return them."""
-    return [draw_differences(bars, name, path) for path, (name, bars) in pictures(root).items()]
+    return [
+        draw_differences(bars, name, path, _COSTS if any(bar.notes for bar in bars) else ())
+        for path, (name, bars) in pictures(root).items()
+    ]
 
 
 def pictures(root: Path) -> dict[Path, tuple[str, list[Bar]]]:
@@ -63,11 +69,30 @@ def pictures(root: Path) -> dict[Path, tuple[str, list[Bar]]]:
     found = {}
     for rows in map(read_evidence, evidence_files(root)):
         for name in dict.fromkeys(row.study for row in rows if row.study not in BY_HAND):
-            baseline = _study_file(root, name).baseline
+            study = _study_file(root, name)
             variants = current(row for row in rows if row.study == name)
-            if bars := bars_of(pairs_of(variants, baseline)):
-                found[root / 'docs' / _PICTURE.format(name)] = baseline, bars
+            if bars := bars_of(pairs_of(variants, study.baseline), _costs(study)):
+                found[root / 'docs' / _PICTURE.format(name)] = study.baseline, bars
     return found
+
+
+def _costs(study: Config) -> dict[str, tuple[str, str, str]]:
+    """Those of the mechanism of each variant that is told by one."""
+    found = {}
+    for name, changes in (study.get('variants') or {}).items():
+        mechanisms = list(_mechanisms(changes))
+        if len(mechanisms) == 1:
+            found[name] = counted(mechanisms[0])
+    return found
+
+
+def _mechanisms(changes: object) -> Iterator[dict]:
+    """The settings of mechanisms within those of a variant."""
+    if isinstance(changes, dict) and changes.get('type') in TABLE:
+        yield changes
+    elif isinstance(changes, dict | list):
+        for each in changes.values() if isinstance(changes, dict) else changes:
+            yield from _mechanisms(each)
 
 
 def _section(root: Path, file: Path) -> str:
@@ -125,6 +150,11 @@ def _study(root: Path, name: str, variants: Variants, scores: Scores) -> Iterato
         lines = [f'- {verdict(variant, study.baseline, d)}' for variant, d in found.items()]
         yield '\n'.join([*lines, *(['', by_chance(len(found))] if len(found) > 1 else []), ''])
         yield f'![{CAPTION}]({_PICTURE.format(name)})\n'
+        if _costs(study):
+            yield (
+                'The costs beside the bars are those of the mechanism alone, on the map of '
+                '[the table of all mechanisms](zoo.md).\n'
+            )
     yield variant_table(variants, study.baseline)
     yield from class_table(variants, study.get('class_groups') or {})
     seeds = ' '.join(map(str, sorted({row.seed for row in rows_of(variants)})))

@@ -3,10 +3,11 @@
 import inspect
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from mmseg.models.backbones.resnet import Bottleneck, ResNet
@@ -81,6 +82,17 @@ _BLOCKS = ((4, 512), (6, 1024), (3, 2048))
 def build(name: str) -> nn.Module:
     """A mechanism with its defaults."""
     return TABLE[name].module(CHANNELS)
+
+
+def counted(settings: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Parameters, MACs and memory of a mechanism on the map of the table, in words.
+
+    Args:
+        settings: As a config names it: its type, and its options.
+    """
+    module = TABLE[settings['type']].module
+    options = {key: value for key, value in settings.items() if key != 'type'}
+    return _amounts(_cost(partial(module, CHANNELS, **options), _inputs(settings['type'])))
 
 
 def render_zoo(root: Path) -> str:

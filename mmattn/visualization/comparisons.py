@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
 
@@ -13,15 +12,21 @@ from mmattn.files import write_atomically
 from mmattn.visualization.curves import Curve
 from mmattn.visualization.figures import png
 
+_NOTE = 65  # points that a column of notes is wide
+
 
 class Bar(NamedTuple):
-    """A difference with its interval; None for ends that are not known."""
+    """A difference with its interval; None for ends that are not known.
+
+    The notes stand beside it, one under each heading that the picture has for them.
+    """
 
     name: str
     mean: float
     low: float | None
     high: float | None
     values: Sequence[float]
+    notes: Sequence[str] = ()
 
 
 class Point(NamedTuple):
@@ -33,12 +38,15 @@ class Point(NamedTuple):
     sd: float | None
 
 
-def plot_differences(bars: Sequence[Bar], out_png: Path, *, label: str) -> Path:
-    """A row for each variant: its seeds as dots, their mean, and the 95 % interval.
+def plot_differences(
+    bars: Sequence[Bar], out_png: Path, *, label: str, headings: Sequence[str] = ()
+) -> Path:
+    """A row for each variant: its seeds as dots, their mean, the 95 % interval, and its notes.
 
     The file carries the numbers that it shows, as `numbers` writes them.
     """
-    figure = Figure(figsize=(8, 1.4 + 0.24 * len(bars)), dpi=120, layout='constrained')
+    size = 8 + _NOTE / 72 * len(headings), 1.4 + 0.24 * len(bars)
+    figure = Figure(figsize=size, dpi=120, layout='constrained')
     ax = figure.add_subplot()
     ax.axvline(0, color='0.4', linewidth=1)
     for y, bar in enumerate(reversed(bars)):
@@ -52,17 +60,31 @@ def plot_differences(bars: Sequence[Bar], out_png: Path, *, label: str) -> Path:
     ax.set_yticks(range(len(bars)), [bar.name for bar in reversed(bars)])
     ax.set_ylim(-0.6, len(bars) - 0.4)
     ax.set_xlabel(label)
+    for column, heading in enumerate(headings, 1):
+        of_bars = [bar.notes[column - 1] if bar.notes else '' for bar in reversed(bars)]
+        for y, text in enumerate([*of_bars, heading]):
+            ax.annotate(
+                text,
+                (1, y),
+                (column * _NOTE, 0),
+                xycoords=ax.get_yaxis_transform(),
+                textcoords='offset points',
+                ha='right',
+                va='center',
+            )
     _style(ax)
     return _save(figure, out_png, {'Description': numbers(bars)})
 
 
 def numbers(bars: Sequence[Bar]) -> str:
     """JSON of what a picture of differences shows, to 0.001 points."""
-    rounded = [
-        [each if isinstance(each, str | None) else np.round(each, 3).tolist() for each in bar]
-        for bar in bars
-    ]
-    return json.dumps(rounded)
+    return json.dumps([list(map(_rounded, bar)) for bar in bars])
+
+
+def _rounded(value: str | float | Sequence | None) -> str | float | list | None:
+    if isinstance(value, str | None):
+        return value
+    return list(map(_rounded, value)) if isinstance(value, Sequence) else round(value, 3)
 
 
 def plot_against_costs(panels: Mapping[str, Sequence[Point]], out_png: Path, *, label: str) -> Path:

@@ -115,6 +115,21 @@ def test_rows_of_a_study_become_a_table_with_intervals(checkout):
     assert (ccnet.name, round(ccnet.low, 2), round(ccnet.high, 2)) == ('ccnet', -7.07, 4.40)
 
 
+def test_picture_tells_the_costs_of_variants_that_are_one_mechanism(checkout):
+    study = checkout / 'configs/studies/toy_context.py'
+    for seed in range(3):
+        for variant, miou in (('none', 50.0), ('cbam', 52.0), ('criss_cross', 53.0)):
+            append(checkout, variant, seed, miou + seed, study=study.stem)
+    assert 'those of the mechanism alone' in render_results(checkout)
+    (picture,) = draw_results(checkout)
+    with Image.open(picture) as image:
+        bars = [Bar(*each) for each in json.loads(image.text['Description'])]
+    table = (REPO / 'docs/zoo.md').read_text()
+    criss_cross, cbam = ([bar.name, *bar.notes] for bar in bars)
+    assert re.search(r'`CBAM` .*\| {} \(.*\| {} \(.*\| {} \('.format(*cbam[1:]), table)
+    assert criss_cross == ['criss_cross', '328 k', '3.3 G', '52 MiB']  # twice, with one's weights
+
+
 def test_rows_of_a_changed_config_are_not_mixed(checkout):
     append(checkout, 'fcn', 0, 10.0)
     append(checkout, 'fcn', 1, 20.0, digest='1')
