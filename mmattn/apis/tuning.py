@@ -2,7 +2,9 @@
 
 import copy
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 
 from mmattn.apis.segmentor import Segmentor
 from mmattn.cost import relative_latencies
-from mmattn.engine.agreement import EQUAL
+from mmattn.engine.agreement import EQUAL, Agreement
 from mmattn.engine.candidates import CANDIDATES
 from mmattn.engine.choices import conditions, folder, key, remember
 from mmattn.engine.inference import LeanInference
@@ -32,7 +34,7 @@ class Candidate:
         name: One of `mmattn.engine.candidates.CANDIDATES`.
         milliseconds: Of the network, for one image or window: the median.
         speed_up: How many times as fast it is as the modules themselves: the median of the rounds.
-        equal: Share of the labels that are those of the model as it was trained.
+        equal: Share of the labels of all images that are those of the model as it was trained.
         start: Seconds until its first result, beyond those of the others.
     """
 
@@ -66,7 +68,7 @@ def tune(
     config: str | Path,
     checkpoint: str | Path,
     image: Any,
-    *,
+    *others: Any,
     seconds: float = 30,
     device: str | torch.device | None = None,
     cfg_options: dict[str, Any] | None = None,
@@ -81,6 +83,8 @@ def tune(
         checkpoint: weights of that config's model: a file, or the name of a model that
             MMSegmentation publishes, which is downloaded.
         image: one of those that shall be predicted, as `Segmentor.predict` takes them.
+        others: more of them. Their labels are compared, too; those of other sizes come from the
+            faster copy.
         seconds: for how long networks are timed, when they are made.
         device: where the model shall be; default: a GPU where there is one, else the CPU.
         cfg_options: overrides, dotted key to value.
@@ -94,7 +98,7 @@ def tune(
     segmentor = Segmentor(
         config, checkpoint, device=device, optimize=False, cfg_options=cfg_options
     )
-    data = pseudo_collate([segmentor.load(image).packed])
+    data = _packed(segmentor, image)
     fast = optimized(segmentor.model)
     if not isinstance(fast, LeanInference):
         kind = type(segmentor.model).__name__
@@ -104,8 +108,8 @@ def tune(
         inputs = _network_inputs(fast, data)
         held = conditions(settings, inputs)
         runs, starts, left_out = _made(fast, inputs, key(held))
-        expected = _labels(segmentor.model, data)
-        equal = {name: _equal(fast, run, inputs, data, expected) for name, run in runs.items()}
+        batches = chain([data], (_packed(segmentor, other) for other in others))
+        equal = _equal(segmentor.model, fast, runs, inputs.shape, batches)
         jobs = {name: (run, [inputs]) for name, run in runs.items()}
         plain = {'optimized': jobs.pop('optimized')}
         ratios, milliseconds, _ = relative_latencies(*plain.values(), jobs or plain, seconds)
@@ -119,6 +123,10 @@ def tune(
     facts['candidates'] = [asdict(candidate) for candidate in candidates]
     file = remember(held, best.name, facts)
     return Tuning(held, candidates, left_out, best.name, file)
+
+
+def _packed(segmentor: Segmentor, image: Any) -> dict:
+    return pseudo_collate([segmentor.load(image).packed])
 
 
 def _network_inputs(fast: LeanInference, data: dict) -> Tensor:
@@ -150,12 +158,22 @@ def _made(
     return runs, starts, left_out
 
 
-def _equal(fast: LeanInference, run: Run, inputs: Tensor, data: dict, expected: Tensor) -> float:
-    """Share of the expected labels that are predicted with something in the network's place."""
-    fast.stand_in = lambda _, given: run(given) if given.shape == inputs.shape else None
-    labels = _labels(fast, data)
-    fast.stand_in = None
-    return float((labels == expected).float().mean())
+def _equal(
+    model: nn.Module,
+    fast: LeanInference,
+    runs: Mapping[str, Run],
+    shape: torch.Size,
+    batches: Iterable[dict],
+) -> dict[str, float]:
+    """Share of the model's labels that are predicted with something in the network's place."""
+    agreements = {name: Agreement() for name in runs}
+    for data in batches:
+        expected = _labels(model, data)
+        for name, run in runs.items():
+            fast.stand_in = lambda _, given, run=run: run(given) if given.shape == shape else None
+            agreements[name].add(_labels(fast, data), expected)
+            fast.stand_in = None
+    return {name: agreement.share for name, agreement in agreements.items()}
 
 
 def _labels(model: nn.Module, data: dict) -> Tensor:

@@ -18,7 +18,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='checkpoint (.pth), or the name of a model of MMSegmentation',
     )
     parser.add_argument(
-        'image', nargs='?', help='image of the size, and the kind, of those to be predicted'
+        'images',
+        metavar='image',
+        nargs='*',
+        help='image of the size, and the kind, of those to be predicted; of more of them, or of a '
+        'folder, the labels are compared',
     )
     parser.add_argument(
         '--seconds', type=float, default=30, help='for how long networks are timed (30)'
@@ -31,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from mmattn.apis import tune
+    from mmattn.apis.inputs import find_inputs
     from mmattn.engine import choices
 
     arguments = vars(args)
@@ -40,16 +45,19 @@ def run(args: argparse.Namespace) -> None:
         print(f'nothing is remembered any more in {choices.folder()}')
     elif show:
         print(_remembered(list(choices.remembered()), str(choices.folder())))
-    elif args.image is None:
+    elif not args.images:
         raise UserError('give CONFIG CHECKPOINT IMAGE; or --show, or --forget')
     else:
-        print(_table(tune(**arguments)))
+        images = [source.place for source in find_inputs(arguments.pop('images'))]
+        given = arguments.pop('config'), arguments.pop('checkpoint')
+        print(_table(tune(*given, *images, **arguments), len(images)))
 
 
-def _table(tuning: 'Tuning') -> str:
+def _table(tuning: 'Tuning', images: int) -> str:
     from mmattn.benchmarks.tables import aligned
 
-    rows = [('', 'network', 'times as fast', 'equal labels', 'start')]
+    equal = 'equal labels' if images == 1 else f'equal labels ({images} images)'
+    rows = [('', 'network', 'times as fast', equal, 'start')]
     rows += [
         (
             each.name,

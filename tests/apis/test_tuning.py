@@ -83,6 +83,27 @@ def test_what_cannot_run_is_left_out_with_its_reason(trained_model, image, monke
     assert list(choices.remembered()) == [] and not choices.folder().exists()
 
 
+def test_labels_of_all_images_are_compared(trained_model, toy_root, monkeypatch):
+    def wrong_for_the_second(fast, inputs, key):
+        calls = []
+        return lambda images: (
+            fast.network(images) * (-1 if calls.append(1) or len(calls) > 2 else 1)
+        )
+
+    images = sorted(toy_root.rglob('leftImg8bit/val/**/*.png'))[:2]
+    larger = np.asarray(Image.open(images[0]).resize((192, 192)))
+    for name in ('openvino', 'compiled'):
+        monkeypatch.delitem(CANDIDATES, name)
+    monkeypatch.setitem(CANDIDATES, 'wrong', wrong_for_the_second)
+    alone, two, with_larger = (
+        {each.name: each.equal for each in tune(*trained_model, *given, seconds=0).candidates}
+        for given in (images[:1], images, [images[0], larger])
+    )
+    assert alone['wrong'] == alone['optimized'] > 0.99
+    assert two['wrong'] < 0.9 < 0.99 < two['optimized']
+    assert with_larger['wrong'] == with_larger['optimized'] > 0.99
+
+
 def test_tests_use_the_choice(trained_model, toy_root, tmp_path, monkeypatch):
     calls = []
 

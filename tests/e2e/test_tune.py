@@ -5,13 +5,16 @@ from .conftest import REPO
 
 def test_a_model_is_tuned_shown_and_forgotten(mmattn, trained_model, environment, tmp_path):
     image = next((REPO / environment['MMATTN_DATA']).rglob('leftImg8bit/val/**/*.png'))
+    count = len(list(image.parent.iterdir()))
     # As on a machine without a compiler: torch.compile takes long where there is one.
     env = dict(MMATTN_CACHE=str(tmp_path), CXX='/nowhere/c++', CUDA_VISIBLE_DEVICES='')
     env['TORCHINDUCTOR_CACHE_DIR'] = str(tmp_path / 'inductor')
-    result = mmattn('tune', *trained_model, image, '--seconds', 0, **env)
+    result = mmattn('tune', *trained_model, image.parent, '--seconds', 0, **env)
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
     heading, first, *_, last = result.stdout.splitlines()
-    assert heading.split('  ')[-1].strip() == 'start'
+    assert heading.split() == [
+        *('network', 'times', 'as', 'fast', 'equal', 'labels', f'({count}', 'images)', 'start')
+    ]
     assert first.split()[0] == 'optimized' and first.split()[3] == '1.00'
     (reason,) = [line for line in result.stdout.splitlines() if 'left out: compiled: ' in line]
     assert 'No working C++ compiler' in reason
