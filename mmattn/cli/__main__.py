@@ -3,7 +3,7 @@
 import os
 
 from mmattn.cli import main
-from mmattn.studies.child import PARENT, end_with_parent
+from mmattn.parent import PARENT, end_with_parent
 
 if __name__ == '__main__':
     if PARENT in os.environ:

@@ -19,10 +19,10 @@ from mmattn.cli.mechanism import Subject, parse_mechanism
 from mmattn.errors import UserError
 from mmattn.files import check_writable
 from mmattn.models.mechanisms import MECHANISMS
+from mmattn.parent import end_with_parent
 from mmattn.probes import NO_MECHANISM, PROBES, STEPS, VARIANTS, build_net, run_probe
 from mmattn.probes.results import Cell, append_cell, read_cells
 from mmattn.provenance import commit
-from mmattn.studies.child import end_with_parent
 
 # What runs where no mechanism is named.
 ALL_MECHANISMS = (NO_MECHANISM, *MECHANISMS, *VARIANTS)

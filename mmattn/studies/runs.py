@@ -19,8 +19,8 @@ import mmattn
 from mmattn.engine.lock import start_of
 from mmattn.engine.record import run_checkpoints
 from mmattn.files import write_atomically
+from mmattn.parent import PARENT
 from mmattn.provenance import commit, device_name
-from mmattn.studies.child import PARENT
 
 TO_DO, RUNNING, DONE, FAILED, STOPPED = 'to do', 'running', 'done', 'failed', 'stopped'
 # What a command that was asked to end exits with: a training after it has saved, others at once.

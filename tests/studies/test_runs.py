@@ -115,7 +115,7 @@ def test_a_child_ends_with_a_parent_that_is_killed(tmp_path):
     code = (
         'import os, subprocess, sys, time\n'
         "os.environ['MMATTN_STUDY_PROCESS'] = str(os.getpid())\n"
-        'child = "import os, time; from mmattn.studies.child import *; '
+        'child = "import os, time; from mmattn.parent import *; '
         'end_with_parent(int(os.environ[PARENT])); print(os.getpid(), flush=True)\\n'
         'time.sleep(60)"\n'
         'subprocess.run([sys.executable, "-c", child], start_new_session=True)\n'

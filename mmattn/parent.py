@@ -1,7 +1,7 @@
 """A process that ends with the one that started it, however that one ends, SIGKILL included.
 
 It gets SIGTERM, at which a training saves a checkpoint. Linux alone can do this; elsewhere the next
-start of the study ends what is left.
+start of a study ends what is left.
 """
 
 import ctypes
