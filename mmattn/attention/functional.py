@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from mmattn.attention.chunks import CHUNK, attend_in_chunks, plain_attention
 
+_is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)  # torch 2.7
 # Scores beyond this number (64 MiB in fp32) are worth a fused kernel on the CPU where chunks are
 # no choice.
 _LARGE_MAP = 2**24
@@ -75,15 +77,15 @@ def _choose(query: Tensor, key: Tensor, value: Tensor) -> Callable[..., Tensor]:
     dtype, training = dtype_of_products(query), torch.is_grad_enabled()
     if query.device.type != 'cpu' or dtype == torch.float16:
         return _fused_attention
-    traced = torch.compiler.is_compiling() or torch.jit.is_tracing()
-    without_chunks = not training and traced  # compilers do not see them
+    exported = torch.jit.is_tracing() or _is_exporting()  # files need no operator of ours
+    without_chunks = exported or (torch.compiler.is_compiling() and not training)
+    tangents = forward_ad._current_level >= 0
     large = _LARGE_MAP if without_chunks else CHUNK
-    if query.shape[0] * query.shape[1] * key.shape[1] <= large:
+    if tangents or query.shape[0] * query.shape[1] * key.shape[1] <= large:
         return plain_attention
     fused_pays = query.shape[2] == value.shape[2] and dtype != torch.bfloat16
-    if without_chunks or (not training and fused_pays):
-        return _fused_attention
-    return plain_attention if traced else attend_in_chunks
+    fused = without_chunks or (not training and fused_pays)
+    return _fused_attention if fused else attend_in_chunks
 
 
 def dtype_of_products(x: Tensor) -> torch.dtype:

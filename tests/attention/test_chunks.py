@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch.autograd import forward_ad
 
 from mmattn.attention import chunks, functional
 from mmattn.attention.chunks import attend_in_chunks, plain_attention
@@ -66,10 +67,14 @@ def test_inference_in_bfloat16_is_as_exact_as_the_composition(monkeypatch):
     assert (out - exact).norm() <= 1.05 * (plain - exact).norm()
 
 
+@pytest.mark.parametrize('scores', [96**2 // 48, 10 * 96**2], ids=['96 chunks', 'one chunk'])
+@pytest.mark.parametrize('sums', ['of any sign', 'of one sign'])
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
-def test_half_precision_is_as_exact_as_the_composition(dtype):
+def test_half_precision_is_as_exact_as_the_composition(dtype, sums, scores, monkeypatch):
+    monkeypatch.setattr(chunks, 'CHUNK', scores)
     x = inputs(2, 96, 96, 16, 16, torch.float32)
-    grad = torch.randn(2, 96, 16)
+    grad = torch.randn(2, 96, 16, generator=torch.Generator().manual_seed(0))
+    grad = grad.abs() if sums == 'of one sign' else grad
     exact = torch.autograd.grad(plain_attention(*(t.double() for t in x)), x, grad.double())
 
     def errors(attend):
@@ -123,6 +128,68 @@ def test_small_maps_are_not_computed_twice(monkeypatch):
     monkeypatch.setattr(functional, 'attend_in_chunks', None)
     x = [torch.randn(8, width, 23, 30, requires_grad=True) for width in (4, 4, 8)]
     dot_product_attention(*x, scale=1.0).sum().backward()
+
+
+def with_dual_numbers(function):
+    def tangent(x):
+        with forward_ad.dual_level():
+            dual = forward_ad.make_dual(x, torch.ones_like(x))
+            return forward_ad.unpack_dual(function(dual)).tangent
+
+    return tangent
+
+
+def with_batched_gradients(function):
+    def grad(x):
+        x = x.clone().requires_grad_()
+        weights = torch.arange(3, dtype=x.dtype)
+        return torch.autograd.grad(function(x), x, weights, is_grads_batched=True)
+
+    return grad
+
+
+@pytest.mark.parametrize(
+    'transform',
+    [
+        torch.func.grad,
+        torch.func.hessian,
+        lambda function: torch.func.vmap(torch.func.grad(function)),
+        lambda function: lambda x: torch.func.jvp(function, (x,), (x,)),
+        with_dual_numbers,
+        with_batched_gradients,
+    ],
+    ids=['grad', 'hessian', 'vmap of grad', 'jvp', 'dual numbers', 'batched gradients'],
+)
+def test_transforms_of_attention_on_a_large_map_are_those_on_a_small_one(transform, monkeypatch):
+    def attend(x):
+        x = x.reshape(-1, 3, 5)
+        return dot_product_attention(x, x + 1, x, scale=1.0).square().sum()
+
+    x = torch.randn(2, 3, 5, dtype=torch.float64)
+    expected = transform(attend)(x)
+    for module in (functional, chunks):
+        monkeypatch.setattr(module, 'CHUNK', 10)
+    torch.testing.assert_close(transform(attend)(x), expected)
+
+
+@pytest.mark.filterwarnings('ignore::UserWarning')
+def test_compiled_training_keeps_no_map_of_scores(monkeypatch):
+    for module in (functional, chunks):
+        monkeypatch.setattr(module, 'CHUNK', 1000)
+    x = [torch.randn(1, width, 24, 24, requires_grad=True) for width in (4, 4, 8)]
+    compiled = torch.compile(dot_product_attention, backend='aot_eager', fullgraph=True)
+    largest = 0
+
+    def keep(saved):
+        nonlocal largest
+        largest = max(largest, saved.numel())
+        return saved
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda saved: saved):
+        out = compiled(*x, scale=1.0)
+    expected = torch.autograd.grad(dot_product_attention(*x, scale=1.0).square().sum(), x)
+    torch.testing.assert_close(torch.autograd.grad(out.square().sum(), x), expected)
+    assert 0 < largest <= 8 * 24**2
 
 
 def test_gradients_of_functions_of_torch():
