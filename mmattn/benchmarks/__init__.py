@@ -60,6 +60,7 @@ class Case:
         facts: Further cells, by side and column.
         images: How many a job takes, where their number a second is told.
         foreign: Sides that run outside torch, which does not see their memory.
+        resident: Whether the memory of the process is measured, too.
     """
 
     labels: dict[str, str]
@@ -68,6 +69,7 @@ class Case:
     facts: dict[str, dict[str, str]] = field(default_factory=dict)
     images: int = 0
     foreign: frozenset[str] = frozenset()
+    resident: bool = False
 
 
 def words(size: Size) -> str:

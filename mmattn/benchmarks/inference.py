@@ -29,8 +29,10 @@ float32, as mmseg's tools run it; `mmattn` is what `mmattn.Segmentor` and `--opt
 ours with the same weights, and `mmattn, OpenVINO` the same where `mmattn tune` has chosen OpenVINO
 for the network. Weights are random: *equal labels* are those of a side and of the plain model in
 float32, on an image of noise, where many pixels are nearly undecided; of trained models more are
-equal. The memory of weights is not counted; on a CPU our sides hold those of large convolutions a
-second time, in the layout of the kernels. FLA has no twin in mmseg."""
+equal (`mmattn tune` with a folder of images says how many). *Extra* memory is what torch allocates;
+*resident* is by how much the process grows, what oneDNN and OpenVINO allocate for themselves too.
+The memory of weights is not counted; on a CPU our sides hold those of large convolutions a second
+time, in the layout of the kernels. FLA has no twin in mmseg."""
 SIDE, REFERENCE = 'side', 'mmseg'
 OPENVINO = 'mmattn, OpenVINO'
 SIZES = ((512, 512),)
@@ -67,6 +69,7 @@ def cases(options: Options, pattern: str = INFERENCE) -> Iterator[Case]:
                 images=1,
                 facts={side: {'equal labels': f'{share:.2%}'} for side, share in equal.items()},
                 foreign=frozenset({OPENVINO}),
+                resident=True,
             )
 
 

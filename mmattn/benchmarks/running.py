@@ -10,7 +10,7 @@ import torch
 
 from mmattn import __version__
 from mmattn.benchmarks import Case, Options, Size, timing
-from mmattn.benchmarks.memory import peak_memory
+from mmattn.benchmarks.memory import peak_memory, resident_memory
 from mmattn.benchmarks.timing import interleaved, summarise
 from mmattn.errors import UserError
 from mmattn.provenance import commit, device_name
@@ -99,6 +99,9 @@ def _measure_case(case: Case, reference: str, options: Options) -> dict:
         for name, job in jobs.items()
         if name not in case.foreign
     }
+    if case.resident and options.device == 'cpu':
+        grown = {name: resident_memory(job) for name, job in jobs.items()}
+        measured['resident'] = {name: number for name, number in grown.items() if number}
     if case.macs:
         measured['macs'] = {name: case.macs[name] for name in jobs if name in case.macs}
     if case.images:

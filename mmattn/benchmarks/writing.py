@@ -106,10 +106,14 @@ def _cells(results: dict, case: dict, side: str) -> dict[str, str]:
         cells['times as fast'] = _spread(case['speed-up'][side])
     if 'images' in case:
         cells['images/s'] = _digits(1e3 * case['images'] / times[side][1])
-    if side in memory:
-        cells['extra MiB'] = _digits(memory[side] / 2**20)
-        if compared and memory[reference] > 0:
-            cells[f"of {reference}'s"] = f'{memory[side] / memory[reference]:.2f}'
+    for column, kind, used in (
+        ('extra MiB', '', memory),
+        ('resident MiB', 'resident, ', case.get('resident', {})),
+    ):
+        if side in used:
+            cells[column] = _digits(used[side] / 2**20)
+            if compared and used.get(reference, 0) > 0:
+                cells[f"{kind}of {reference}'s"] = f'{used[side] / used[reference]:.2f}'
     if side in macs:
         cells['multiply-adds'] = readable(macs[side])
         cells['GFLOP/s'] = f'{2e-6 * macs[side] / times[side][1]:.0f}'

@@ -54,9 +54,12 @@ parentheses the least and the most of a row.
 
 {speed}
 
-Peak memory beyond inputs and results, as a share of that code's:
+Peak memory beyond inputs and results, as a share of that code's; of whole models at inference that
+of the process, where it was measured:
 
 {memory}
+
+Commits that were measured (each section below names its own): {commits}.
 """
 
 
@@ -88,7 +91,12 @@ def _at_a_glance(measured: list[dict]) -> list[str]:
     """Both sides of OpenMMLab's code and ours, time and memory, on every processor."""
     compared = [each for each in measured if each['reference'] in _OPENMMLAB]
     speed, memory = (_means(compared, of_case) for of_case in (_speed_ups, _memory))
-    return [_GLANCE.format(speed=speed, memory=memory)] if compared else []
+    found = defaultdict(list)
+    for results in compared:
+        found[results['device']].append(results['versions']['mmattn'].split()[-1])
+    commits = '; '.join(f'{name}: {", ".join(dict.fromkeys(of))}' for name, of in found.items())
+    glance = _GLANCE.format(speed=speed, memory=memory, commits=commits)
+    return [glance] if compared else []
 
 
 def _speed_ups(case: dict, reference: str) -> dict[str, float]:
@@ -96,8 +104,9 @@ def _speed_ups(case: dict, reference: str) -> dict[str, float]:
 
 
 def _memory(case: dict, reference: str) -> dict[str, float]:
-    base = case['memory'].get(reference, 0)
-    others = {side: max(n, 1) for side, n in case['memory'].items() if side != reference}
+    used = case.get('resident') or case['memory']
+    base = used.get(reference, 0)
+    others = {side: max(n, 1) for side, n in used.items() if side != reference}
     return {side: n / base for side, n in others.items() if base > 0}
 
 

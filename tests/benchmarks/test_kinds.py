@@ -66,6 +66,7 @@ def test_kind_measures_both_sides_and_writes_its_files(kind, tmp_path, capsys, m
     page = (tmp_path / f'{kind}.md').read_text()
     assert f'`mmattn benchmark {kind} ' in page and str(tmp_path) not in page
     assert '| times as fast |' in page
+    assert ('| resident MiB |' in page) == (kind in ('inference', 'windows'))
 
 
 def test_without_the_other_side_only_ours_is_measured(tmp_path, capsys):

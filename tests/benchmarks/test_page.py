@@ -50,6 +50,7 @@ def test_page_begins_with_means_over_the_rows_on_each_processor(tmp_path):
     row = '| [Decode heads](#decode-heads) | `mmattn` |'
     assert f'{row} 4.00 (2.00 to 8.00) | 2.00 |' in page
     assert f'{row} 0.50 (0.25 to 1.00) | 0.25 |' in page
+    assert 'Other CPU: 1.0; Some(R) CPU, 2 cores: 1.0.' in page
 
 
 def test_a_long_table_is_a_link(tmp_path):

@@ -1,12 +1,14 @@
 """Sides take turns, the warm-up does not count, and ratios are taken within rounds."""
 
+import sys
 import time
 
+import numpy as np
 import pytest
 import torch
 
 from mmattn.benchmarks.growth import exponent
-from mmattn.benchmarks.memory import peak_memory
+from mmattn.benchmarks.memory import peak_memory, resident_memory
 from mmattn.benchmarks.timing import interleaved, mean_speed_ups, spread, summarise
 
 
@@ -58,6 +60,16 @@ def test_peak_memory_is_that_beyond_inputs_and_results():
     assert peak_memory(lambda: x + 1, 'cpu') < one / 100
     assert peak_memory(lambda: (x + 1).sum(), 'cpu') == pytest.approx(one, rel=0.01)
     assert peak_memory(lambda: (x + 1) * (x + 2), 'cpu') == pytest.approx(2 * one, rel=0.01)
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='Linux alone tells the peak of a process')
+def test_resident_memory_is_what_the_process_grows_by_whoever_allocates():
+    def numpy_alone():
+        return np.ones(2**24, np.uint8).sum() + np.ones(2**23, np.uint8).sum()
+
+    numpy_alone()
+    assert peak_memory(numpy_alone, 'cpu') == 0
+    assert resident_memory(numpy_alone) == pytest.approx(2**24, rel=0.1)
 
 
 def test_mean_is_geometric_and_of_those_that_were_compared():
