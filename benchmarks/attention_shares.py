@@ -1,6 +1,6 @@
 """On which predicted classes does the attention of a trained layer lie, by the class that asks?
 
-    python benchmarks/attention_shares.py CONFIG CHECKPOINT LAYER IMAGE...
+    python benchmarks/attention_shares.py CONFIG CHECKPOINT LAYER IMAGE... --out shares.csv
 
 prints and writes, as a CSV file, a row for each class that asks: over the pixels of a grid that are
 predicted to be of it, the mean share of the weights on each class, and the mean area of that class
@@ -18,7 +18,6 @@ import numpy as np
 from mmattn import Segmentor
 from mmattn.apis.attending import watch
 
-RESULTS = Path(__file__).parent / 'results' / 'attention_shares.csv'
 STRIDE = 8  # pixels between those that ask
 
 
@@ -43,7 +42,7 @@ def main() -> None:
     for name in ('config', 'checkpoint', 'layer'):
         parser.add_argument(name)
     parser.add_argument('images', nargs='+')
-    parser.add_argument('--out', type=Path, default=RESULTS)
+    parser.add_argument('--out', type=Path, required=True, help='CSV file to write')
     args = parser.parse_args()
     segmentor = Segmentor(args.config, args.checkpoint, optimize=False)
     asked = defaultdict(list)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from mmattn.apis.segmentor import LoadedImage, Segmentor
+from mmattn.engine.runtimes import is_exported
 from mmattn.errors import UserError
 from mmattn.files import check_writable, write_atomically
 from mmattn.visualization.attention_drawing import Panel, Point, Scene
@@ -54,6 +55,10 @@ def draw_attention(
         UserError: Whatever can be known to be wrong with these: a point outside of the image, an
             unknown layer, a model without attention, an image that cannot be read.
     """
+    for file in filter(is_exported, (checkpoint, *compare)):
+        raise UserError(
+            f'{file} is exported, and keeps what a module attends to inside: give the checkpoint'
+        )
     out = Path(out or Path('work_dirs', Path(config).stem, 'attention'))
     check_writable(out, 'the folder of pictures', 'name another with --out')
     columns: dict[str, list[Panel]] = {}

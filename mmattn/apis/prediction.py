@@ -44,7 +44,8 @@ class Prediction:
         """Part of the area that each class has, those that occur, the largest first."""
         counts = np.bincount(self.labels.ravel(), minlength=len(self.classes))
         order = np.argsort(-counts, kind='stable')
-        return {self.classes[i]: counts[i] / self.labels.size for i in order if counts[i]}
+        shares = (counts[order] / self.labels.size).tolist()
+        return {self.classes[i]: share for i, share in zip(order, shares, strict=True) if share}
 
     def overlay(self, opacity: float = 0.5) -> Image.Image:
         """The image with the classes' colours over it; at an opacity of 1 the colours alone."""

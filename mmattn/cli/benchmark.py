@@ -17,8 +17,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         'kind',
         choices=KINDS,
         help='operator: criss-cross attention; attention: blocks on maps of growing size; heads: '
-        'the six decode heads; inference: whole models with ResNet-50; loss: cross entropy; '
-        'training: a step with ResNet-18; evaluation: the metric',
+        'the six decode heads; inference: whole models with ResNet-50; windows: the same in '
+        'sliding windows; loss: cross entropy; training: a step with ResNet-18; evaluation: the '
+        'metric',
     )
     parser.add_argument('--device', choices=('cpu', 'cuda'), default='cpu')
     parser.add_argument(

@@ -27,7 +27,9 @@ became `mmattn benchmark operator`.
 
 ## How to measure
 
-Nothing else should run meanwhile; the load of the machine before is written beside the figures.
+Nothing else should run meanwhile. The load of the machine in the minute before is written beside
+the figures: where it is well above 0, other work ran, and ratios, taken within a round, say more
+than times.
 
 ```bash
 {commands}
@@ -59,7 +61,7 @@ of the process, where it was measured:
 
 {memory}
 
-Commits that were measured (each section below names its own): {commits}.
+Commits of these figures: {commits}.
 """
 
 

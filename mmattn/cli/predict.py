@@ -62,8 +62,8 @@ def run(args: argparse.Namespace) -> None:
     arguments = vars(args)
     arguments['inputs'] = list(_with_stdin(arguments['inputs']))
     result = predict(**arguments)
-    counts = {'images': result.images, 'frames': result.frames}
-    done = ' and '.join(f'{count} {what}' for what, count in counts.items() if count)
+    counts = {'image': result.images, 'frame': result.frames}
+    done = ' and '.join(f'{n} {what}{"s" * (n > 1)}' for what, n in counts.items() if n)
     print(f'{done or "nothing"} predicted ({", ".join(args.save)} in {args.out})')
     if result.unreadable:
         count = len(result.unreadable)

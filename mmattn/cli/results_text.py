@@ -63,7 +63,8 @@ ten points, so that the differences within seeds tell more than the mIoU.
 
 Most is gained by what weighs rows and columns (coordinate, criss-cross) and by what sees far in
 convolutions (GAM's of 7x7, the hourglass of residual attention). Attention over all pairs of pixels
-adds a few points in these 300 iterations; of gates of channels alone none is shown to help.
+adds a few points in these 300 iterations; of gates that weigh channels and do nothing else none is
+shown to help.
 """,
     ),
     'demo': ('The demo', ''),

@@ -12,8 +12,8 @@ def require_gradio() -> None:
     """Raise UserError where Gradio is not installed."""
     if find_spec('gradio') is None:
         raise UserError(
-            'the page needs gradio, which is not installed: pip install "mmattn[demo]", or '
-            'pip install -e ".[demo]" in a checkout'
+            'the page needs gradio, which is not installed: pip install "mmattn[demo]", or in a '
+            'checkout `make web` and then .venv-web/bin/python -m mmattn.cli demo'
         )
 
 

@@ -81,3 +81,9 @@ def test_a_model_without_attention_is_told(trained_model, photo, tmp_path):
     segmentor.model.decode_head = segmentor.model.auxiliary_head
     with pytest.raises(UserError, match='no module of EncoderDecoder can be asked'):
         watch(segmentor, segmentor.load(photo))
+
+
+def test_of_an_exported_file_the_checkpoint_is_asked_for(trained_model, tmp_path):
+    config, checkpoint = trained_model
+    with pytest.raises(UserError, match='model.onnx is exported, .* give the checkpoint'):
+        draw_attention(config, checkpoint, 'image.png', compare=['model.onnx'], out=tmp_path)
