@@ -16,12 +16,14 @@ from torch import nn
 import mmattn
 from mmattn.cli.arguments import import_modules
 from mmattn.cli.mechanism import Subject, parse_mechanism
-from mmattn.errors import UserError
+from mmattn.errors import UserError, first_line, passes_modules_of_the_user
 from mmattn.files import check_writable
 from mmattn.models.mechanisms import MECHANISMS
 from mmattn.parent import end_with_parent
-from mmattn.probes import NO_MECHANISM, PROBES, STEPS, VARIANTS, build_net, run_probe
+from mmattn.probes import NO_MECHANISM, PROBES, STEPS, VARIANTS, WIDTH, run_probe
 from mmattn.probes.results import Cell, append_cell, read_cells
+from mmattn.probes.scenes import SIZE
+from mmattn.probes.training import BATCH
 from mmattn.provenance import commit
 
 # What runs where no mechanism is named.
@@ -130,13 +132,37 @@ def parse_subject(text: str) -> Subject:
     """What is put into the net: a mechanism as `parse_mechanism` reads it, or none.
 
     Raises:
-        UserError: No such mechanism, or options that it does not take.
+        UserError: No such mechanism, options that it does not take, or a mechanism that does not
+            turn the maps of a batch into one of the same shape.
     """
     if text == NO_MECHANISM:
         return Subject(text, lambda in_channels: nn.Identity(), 1)
     subject = parse_mechanism(text)
-    build_net(subject.make, subject.maps)  # wrong options are told before the first training
+    _try_out(subject)
     return subject
+
+
+@torch.no_grad()
+def _try_out(subject: Subject) -> None:
+    """Run a mechanism once as a training will: what is wrong is told before the first one."""
+    shape = BATCH, WIDTH, SIZE, SIZE
+    with torch.random.fork_rng(devices=[]):
+        mechanism = subject.make(WIDTH)
+        try:
+            output = mechanism(*(torch.randn(shape) for _ in range(subject.maps)))
+        except Exception as error:
+            if passes_modules_of_the_user(error):  # a bug of theirs may be behind it
+                raise
+            raise UserError(
+                f'{subject.name} does not run on maps of shape {shape}, a batch of the probes: '
+                f'{first_line(error)}; choose options that fit'
+            ) from error
+    got = tuple(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+    if got != shape:
+        raise UserError(
+            f'{subject.name} turns maps of shape {shape}, a batch of the probes, into {got}; '
+            'expected the same shape: choose options that keep it'
+        )
 
 
 def _find_probe(name: str):

@@ -14,7 +14,7 @@ from mmattn.probes.scenes import IGNORED, make_batches
 from mmattn.probes.table import Probe
 
 STEPS = 300
-_BATCH = 16
+BATCH = 16
 _TEST_IMAGES = 512
 _LEARNING_RATE = 5e-3
 
@@ -74,7 +74,7 @@ def _train(net: ProbeNet, probe: Probe, seed: int, steps: int, shuffled: bool) -
         optimizer, lambda step: min(1.0, 2 * (1 - step / steps))
     )
     batches = make_batches(
-        probe.draw, probe.classes, f'{probe.name} {seed} training', _BATCH, shuffled
+        probe.draw, probe.classes, f'{probe.name} {seed} training', BATCH, shuffled
     )
     net.train()
     for images, labels in islice(batches, steps):

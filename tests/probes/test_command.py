@@ -89,6 +89,13 @@ def test_mechanisms_of_the_user_join_by_name(tmp_path, monkeypatch, capsys):
     assert read_cells(results)[0].mechanism == 'MeanGateOfTests'
 
 
+def test_a_bug_in_a_mechanism_of_the_user_keeps_its_traceback(tmp_path, monkeypatch):
+    (tmp_path / 'broken_of_tests.py').write_text(GATE.replace('x.mean(', 'x.meen('))
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(AttributeError, match='meen'):
+        run_cells(tmp_path / 'a.csv', ['MeanGateOfTests'], steps=1, imports=['broken_of_tests'])
+
+
 def test_options_are_part_of_the_name():
     assert parse_subject('CrissCross( recurrence = 2 )').name == 'CrissCross(recurrence=2)'
     assert parse_subject('AFF').maps == 2
@@ -99,6 +106,14 @@ def test_options_are_part_of_the_name():
     [
         (['NonLocl'], "MECHANISM: type must be one of .*NonLocal.* got 'NonLocl'"),
         (['CrissCross(recurence=2)'], 'CrissCross: .*recurence'),
+        (
+            ['SIAU(num_frames=3)'],
+            r'SIAU\(num_frames=3\) does not run on maps of shape \(16, 32, 24, 24\), .*ValueError',
+        ),
+        (
+            ['SKConv(stride=2)'],
+            r'SKConv\(stride=2\) turns maps .* into \(16, 32, 12, 12\); expected the same shape',
+        ),
         (['CrissCross(2)'], 'not the name of a mechanism; expected one such as NonLocal'),
         (['none', '--probes', 'mach'], "no probe 'mach'; there are statistic, row, match"),
         (['none', '--steps', '0'], '--steps must be at least 1, got 0'),
