@@ -65,8 +65,18 @@ def write_report(results: Path, docs: Path | None = None) -> list[Path]:
     link = f'../benchmarks/results/studies/{results.name}' if docs else results.name
     text = render_page(cells, link, picture.relative_to(page.parent).as_posix())
     write_atomically(page, text.encode())
-    _draw(_summaries(cells), picture)
+    title = 'Accuracy on the probes, per cent (chance: 50; grey: not run)'
+    plot_heat_map(*heat_map(cells), picture, title=title, limits=(50, 100))
     return [page, picture]
+
+
+def heat_map(
+    cells: Sequence[Cell],
+) -> tuple[dict[str, list[str]], list[str], dict[tuple[str, str], float]]:
+    """What the picture shows: groups of mechanisms, the probes, and per cent by both."""
+    summaries = _summaries(cells)
+    values = {key: 100 * summary.mean for key, summary in summaries.items()}
+    return _groups(summaries), list(PROBES), values
 
 
 def render_page(cells: Sequence[Cell], link: str, picture: str) -> str:
@@ -145,12 +155,6 @@ def _probe_table() -> Iterator[str]:
     for probe in PROBES.values():
         names = (', '.join(f'`{n}`' for n in group) for group in (probe.carry, probe.fail))
         yield table_row(f'**{probe.name}**', probe.question, probe.hypothesis, *names)
-
-
-def _draw(summaries: dict[tuple[str, str], Summary], picture: Path) -> None:
-    values = {key: 100 * summary.mean for key, summary in summaries.items()}
-    title = 'Accuracy on the probes, per cent (chance: 50; grey: not run)'
-    plot_heat_map(_groups(summaries), list(PROBES), values, picture, title=title, limits=(50, 100))
 
 
 def _groups(summaries: dict[tuple[str, str], Summary]) -> dict[str, list[str]]:

@@ -1,5 +1,6 @@
 """A table of percentages as a picture, its rows in groups."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -25,6 +26,8 @@ def plot_heat_map(
     extend: str = 'min',
 ) -> Path:
     """Draw one cell for each row and column, with its number in it; cells without one stay grey.
+
+    The file carries the numbers that it shows, as `numbers` writes them.
 
     Args:
         groups: Names of the groups, which stand at the right, and the rows of each.
@@ -61,8 +64,27 @@ def plot_heat_map(
     _name_groups(ax, groups)
     ax.set_title(title, loc='left', fontsize=10)
     figure.colorbar(image, ax=ax, label=label, fraction=0.03, extend=extend)
-    write_atomically(Path(out_png), png(figure))
+    texts = {'Description': numbers(groups, columns, values)}
+    write_atomically(Path(out_png), png(figure, texts))
     return Path(out_png)
+
+
+def numbers(
+    groups: Mapping[str, Sequence[str]],
+    columns: Sequence[str],
+    values: Mapping[tuple[str, str], float],
+) -> str:
+    """JSON of what a heat map shows: of each group its rows, to 0.001 points, null where none is.
+
+    The arguments are those of `plot_heat_map`.
+    """
+
+    def row(name: str) -> list[str | float | None]:
+        cells = (values.get((name, column)) for column in columns)
+        return [name, *(None if x is None or x != x else round(float(x), 3) for x in cells)]
+
+    shown = {group: [row(name) for name in names] for group, names in groups.items()}
+    return json.dumps({'columns': list(columns), 'groups': shown})
 
 
 def _luminance(colour: tuple[float, ...]) -> float:

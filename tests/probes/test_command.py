@@ -4,16 +4,19 @@ import re
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from mmattn.cli import main
-from mmattn.cli.probe_page import render_page
+from mmattn.cli.probe_page import heat_map, render_page
 from mmattn.cli.probe_runs import ALL_MECHANISMS, parse_subject, run_cells
 from mmattn.errors import UserError
 from mmattn.probes import PROBES, STEPS
 from mmattn.probes.results import append_cell, read_cells
+from mmattn.visualization.heat_map import numbers
 from tests.probes.test_results import cell
 
 REPO = Path(__file__).resolve().parents[2]
+COMMITTED = REPO / 'benchmarks/results/studies/probes.csv'
 GATE = """
 import torch
 from mmseg.registry import MODELS
@@ -31,9 +34,15 @@ class MeanGateOfTests(nn.Module):
 
 
 def test_docs_hold_what_the_command_writes():
-    cells = read_cells(REPO / 'benchmarks/results/studies/probes.csv')
+    cells = read_cells(COMMITTED)
     page = render_page(cells, '../benchmarks/results/studies/probes.csv', 'images/probes.png')
     assert (REPO / 'docs/probes.md').read_text() == page, 'run mmattn probe --report'
+
+
+def test_the_picture_shows_what_the_cells_say():
+    with Image.open(REPO / 'docs/images/probes.png') as image:
+        shown = numbers(*heat_map(read_cells(COMMITTED)))
+        assert image.text['Description'] == shown, 'run mmattn probe --report'
 
 
 def test_a_run_goes_on_where_it_stopped(tmp_path, capsys):
