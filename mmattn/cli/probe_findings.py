@@ -23,7 +23,7 @@ def findings(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
             continue
         note = NOTES.get((mechanism, probe))
         words = 'was to solve it' if expected else 'was to fail'
-        line = f'- `{mechanism}` on *{probe}* {words}: {_plain(summary)}.'
+        line = f'- `{mechanism}` on *{probe}* {words}: {in_words(summary)}.'
         others['Undecided' if summary.solved is None else 'Did not agree'].append(
             f'{line} {note}' if note else line
         )
@@ -74,14 +74,17 @@ def second_budget(cells: Sequence[Cell]) -> Iterator[str]:
         before = summaries.get((mechanism, probe, STEPS))
         if before is not None:
             verdicts.append('the same' if before.solved == after.solved else 'another')
-            yield table_row(f'`{mechanism}`', probe, _plain(before), _plain(after), verdicts[-1])
+            yield table_row(
+                f'`{mechanism}`', probe, in_words(before), in_words(after), verdicts[-1]
+            )
     yield (
         f'\n{verdicts.count("another")} of {len(verdicts)} have another verdict: there {STEPS} '
         'steps say too little. No other cell was trained for longer.\n'
     )
 
 
-def _plain(summary: Summary) -> str:
+def in_words(summary: Summary) -> str:
+    """Mean, interval and number of seeds."""
     interval = f'{100 * summary.low:.0f} to {100 * summary.high:.0f}'
     seeds = 'one seed' if summary.seeds == 1 else f'{summary.seeds} seeds'
     return f'{100 * summary.mean:.1f} % ({interval}, {seeds})'

@@ -47,6 +47,11 @@ class Cell(NamedTuple):
         return self[_KEY]
 
 
+def is_solved(accuracy: float) -> bool | None:
+    """True from 98 %, False up to 60 %, None between."""
+    return True if accuracy >= SOLVED else False if accuracy <= FAILED else None
+
+
 class Summary(NamedTuple):
     """Mean accuracy over seeds, with its 95 % confidence interval."""
 
@@ -57,8 +62,7 @@ class Summary(NamedTuple):
 
     @property
     def solved(self) -> bool | None:
-        """True from 98 %, False up to 60 %, None between."""
-        return True if self.mean >= SOLVED else False if self.mean <= FAILED else None
+        return is_solved(self.mean)
 
 
 def read_cells(path: Path) -> list[Cell]:

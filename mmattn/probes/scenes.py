@@ -125,7 +125,8 @@ def sign(label: int) -> float:
 def balanced_classes(rng: random.Random, count: int) -> list[int]:
     """Classes of a scene: one at random, or of an even number half and half in random order.
 
-    So the classes of other queries' cues, and statistics over all of them, tell a query nothing.
+    So statistics over all cues tell a query nothing, and each of two queries can be answered by
+    elimination: the cue of the other one bears the opposite class.
     """
     return [rng.randrange(2)] if count == 1 else rng.sample([0, 1] * (count // 2), count)
 

@@ -4,8 +4,9 @@
 paper claims of its mechanism or what the formula of the mechanism excludes; mechanisms named in
 neither have none. Hypotheses are not edited after a run: a page that shows where they were wrong is
 worth more than one that was always right. (A trial of other code on *match* and *row* had been seen
-when these were written. Afterwards the tasks were made learnable in 300 steps, by the number and
-size of the marks and the learning rate, until one mechanism or two learnt them.)
+when these were written. Afterwards the tasks were made learnable in 300 steps, by two pairs of
+query and cue where there had been four, by the number and size of the marks and by the learning
+rate, until one mechanism or two learnt them.)
 """
 
 from typing import NamedTuple
@@ -156,7 +157,9 @@ _ROWS = [
         'second_order',
         tasks.draw_second_order,
         1,
-        'Whether two channels agree or disagree at 18 of twenty far dots; the means of both are 0.',
+        'Whether two channels agree or disagree at 18 of twenty far dots; the means of both are 0. '
+        'Both show at the same pixels, so that the convolutions before the mechanism can form the '
+        'agreement, and a mean of that is enough.',
         'Second-order pooling (GSoP) claims what means cannot see; products of channels over all '
         'positions (channel attention, channel interaction, double attention) have it as well. '
         'By that claim pooled means fail.',

@@ -39,7 +39,10 @@ def draw_statistic(rng: random.Random, classes: Sequence[int]) -> Scene:
 
 
 def draw_second_order(rng: random.Random, classes: Sequence[int]) -> Scene:
-    """Twenty dots with +1 or -1 in two channels, both of mean 0; 18 agree or 18 disagree."""
+    """Twenty dots with +1 or -1 in two channels, both of mean 0; 18 agree or 18 disagree.
+
+    A dot shows both at one pixel: convolutions can form the agreement, and a mean of it decides.
+    """
     queries, dots = _queries_and_dots(rng)
     marks = []
     for i, dot in enumerate(dots):

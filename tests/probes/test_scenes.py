@@ -130,7 +130,33 @@ def test_the_cue_with_the_key_of_the_query_has_its_class(name):
             assert image[VALUE][cue] == 2 * classes[i] - 1
 
 
-@pytest.mark.parametrize('name', ['row', 'match', 'two_steps', 'offset', 'region', 'scale'])
+TWO_CLASSES = [name for name, probe in PROBES.items() if probe.classes == 2]
+
+
+@pytest.mark.parametrize('name', TWO_CLASSES)
+def test_of_two_classes_a_scene_has_one_each(name):
+    """So the cue of the other query tells as much as one's own, as the page says."""
+    assert all(sorted(draw(PROBES[name], number)[2]) == [0, 1] for number in range(SCENES))
+
+
+@pytest.mark.parametrize(
+    ('name', 'own', 'either'),
+    [('row', 1, 1), ('match', 0.46, 0.76), ('two_steps', 0, 0), ('offset', 0, 0.5)],
+)
+def test_a_look_along_rows_and_columns_sees_as_many_cues_as_the_page_says(name, own, either):
+    """With the local field: whatever lies within four rows or columns of a query."""
+    seen = []
+    for number in range(1000):
+        scene, _, _ = draw(PROBES[name], number)
+        cues = [(row, column) for channel, row, column, _ in scene.marks if channel == CUE]
+        for row, column, i in scene.questions:
+            mine, other = (not off_axes((row, column), cues[j], OUTSIDE) for j in (i, 1 - i))
+            seen.append((mine, mine or other))
+    shares = torch.tensor(seen).float().mean(dim=0).tolist()
+    assert shares == pytest.approx([own, either], abs=0.03)
+
+
+@pytest.mark.parametrize('name', TWO_CLASSES)
 def test_sums_over_the_map_tell_nothing(name):
     for number in range(SCENES):
         _, image, _ = draw(PROBES[name], number)
@@ -144,6 +170,13 @@ def test_second_order_has_equal_means_and_opposite_products():
         first, second = image[VALUE], image[3]
         assert first.sum() == 0 and second.sum() == 0
         assert (first * second).sum() == 16 * (2 * classes[0] - 1)
+
+
+def test_second_order_can_be_told_from_a_mean_of_what_one_pixel_shows():
+    for number in range(SCENES):
+        _, image, classes = draw(PROBES['second_order'], number)
+        agreement = (image[VALUE] + image[3]).abs() > 1
+        assert agreement.sum() == (18 if classes[0] else 2)
 
 
 def test_nothing_but_a_square_is_on_the_map_of_the_position():
