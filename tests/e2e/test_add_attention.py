@@ -2,6 +2,8 @@
 
 import os
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,13 +14,20 @@ from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
 
 from mmattn.engine.checkpoints import safe_load
+from mmattn.probes import STEPS
+from mmattn.probes.results import append_cell, read_cells
+from mmattn.studies.plan import load_study
+from tests.probes.test_results import cell
+from tests.processes import run_forked
 
-from .conftest import REPO
+from .conftest import REPO, SMALL
 
 GUIDE = (REPO / 'docs' / 'add_attention.md').read_text()
-MODULE, ROW = re.findall(r'```python\n(.*?)```', GUIDE, re.DOTALL)
+MODULE, ROW, STUDY = re.findall(r'```python\n(.*?)```', GUIDE, re.DOTALL)
 BASE = re.search(r"_base_ = '\.\./(.+)'", ROW)[1]
 (TOY_RECIPE,) = REPO.glob('configs/_base_/recipes/r18-d8_*_toy-*.py')
+SHORT = ('train_cfg.max_iters=2', 'val_dataloader.dataset.indices=2')
+SHORT += ('test_dataloader.dataset.indices=2',)
 # The base of the guide on the toy scenes.
 TOY_BASE = f"""
 _base_ = '{TOY_RECIPE}'
@@ -61,6 +70,69 @@ def test_row_of_the_guide_stands_on_an_ablation(tmp_path):
     assert config.custom_imports.imports == [*imports, 'mean_gate']
     (plugin,) = config.model.backbone.plugins
     assert plugin.cfg.type == 'MeanGate'
+
+
+@pytest.fixture
+def guide(environment, tmp_path):
+    """Run the command of the guide that begins so, where `mine` has the files of the guide."""
+    mine = tmp_path / 'mine'
+    mine.mkdir()
+    (mine / 'mean_gate.py').write_text(MODULE)
+    (mine / 'fcn-mean-gate.py').write_text(ROW)
+    (mine / 'does_mean_gate_help.py').write_text(STUDY)
+
+    def run(begin: str, *more: str) -> Path:
+        (line,) = re.findall(rf'^(?:PYTHONPATH=mine )?mmattn {begin} .*', GUIDE, re.M)
+        path = environment['PYTHONPATH']
+        if line.startswith('PYTHONPATH'):
+            path = os.pathsep.join([path, str(mine)])
+        call = shlex.split(line.partition('mmattn ')[2])
+        result = run_forked(
+            ['mmattn', *call, *more], {**environment, 'PYTHONPATH': path}, cwd=tmp_path
+        )
+        assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
+        return mine
+
+    return run
+
+
+def test_module_of_the_guide_is_probed(guide):
+    mine = guide('probe none', '--probes', 'position', '--seeds', '0', '--steps', '1')
+    names = [each.mechanism for each in read_cells(mine / 'probes.csv')]
+    assert names == ['none', 'MeanGate']
+    append_cell(mine / 'probes.csv', cell(mechanism='MeanGate', steps=STEPS))
+    guide('probe --report')
+    assert '| `MeanGate` |' in (mine / 'probes.md').read_text()
+    assert (mine / 'probes.png').is_file()
+
+
+def test_study_of_the_guide_has_the_row_as_a_variant(tmp_path):
+    (tmp_path / 'configs').symlink_to(REPO / 'configs')
+    (tmp_path / 'mine').mkdir()
+    (tmp_path / 'mine/fcn-mean-gate.py').write_text(ROW)
+    (tmp_path / 'mine/study.py').write_text(STUDY)
+    variants = load_study(tmp_path / 'mine/study.py').variants
+    backbones = {name: v.settings['model']['backbone'] for name, v in variants.items()}
+    plugins = {
+        name: [plugin['cfg']['type'] for plugin in backbone.get('plugins') or []]
+        for name, backbone in backbones.items()
+    }
+    assert plugins == dict(none=[], se=['SE'], mean_gate=['MeanGate'])
+    assert 'mean_gate' in variants['mean_gate'].settings['custom_imports']['imports']
+
+
+@pytest.mark.slow
+def test_study_of_the_guide_runs(guide, tmp_path):
+    for name in re.findall(r"'\.\./(configs/\S+)'", STUDY):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(TOY_BASE)
+    pairs = (option.partition('=') for option in (*SMALL, *SHORT))
+    options = {key: eval(value) for key, _, value in pairs}
+    with (tmp_path / 'mine/does_mean_gate_help.py').open('a') as file:
+        file.write(f'options = {options}\n')
+    guide('ablate', '--seeds', '0')
+    report = tmp_path / 'work_dirs/studies/does_mean_gate_help/report/report.md'
+    assert 'mean_gate' in report.read_text()
 
 
 def test_configs_of_the_guide_exist():
