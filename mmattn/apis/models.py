@@ -19,6 +19,7 @@ from mmattn.preflight.checkpoint import check_checkpoint
 from mmattn.preflight.config import load_config, num_classes, require_keys
 from mmattn.preflight.data_sets import dataset_type, inner_configs
 from mmattn.preflight.exported import use_exported
+from mmattn.preflight.heads import check_inference
 from mmattn.preflight.model import look_at_model
 from mmattn.preflight.pretrained import drop_pretrained
 from mmattn.visualization.panels import class_colours
@@ -75,6 +76,7 @@ def load_model(
 def _load_exported(cfg: Config, file: str | Path, device: torch.device) -> nn.Module:
     use_exported(cfg, file, str(device))
     model = MODELS.build(cfg.model)
+    check_inference(model)
     model.cfg = cfg
     model.dataset_meta = {**model.meta, 'classes': tuple(model.meta['classes'])}
     return model.eval()

@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, NamedTuple
@@ -15,9 +15,12 @@ from mmseg.models.utils import resize
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from mmattn.errors import UserError
+
 # Logits that are resized at a time, in elements: 4 MiB in float32, which caches hold, and which
 # malloc gives again where it would take larger ones from the system each time.
 RESIZED_AT_ONCE = 2**20
+_FLIPPED = {'horizontal': 3, 'vertical': 2}  # dimension of (N, C, H, W)
 
 
 class Window(NamedTuple):
@@ -96,7 +99,11 @@ class LeanInference:
 
         Where only labels are wanted, and the network's logits are smaller than its windows, what
         that mean can be made of, some classes at a time.
+
+        Raises:
+            UserError: Windows leave pixels out (`check_windows`).
         """
+        check_windows(self.test_cfg)
         places = list(_places(inputs.shape[2:], self.test_cfg.crop_size, self.test_cfg.stride))
         seen = inputs.new_zeros(inputs.shape[2:])
         for place in places:
@@ -217,6 +224,32 @@ def _pixels_of_a_pass(inputs: Tensor) -> int:
     return 2**21 if inputs.is_cuda else 0
 
 
+def check_windows(test_cfg: Mapping[str, Any]) -> None:
+    """Raise UserError where sliding windows have no size or stride, or leave gaps between them."""
+    for key in ('crop_size', 'stride'):
+        if not _is_size(test_cfg.get(key)):
+            raise UserError(
+                f'model.test_cfg.{key} is {test_cfg.get(key)!r}: sliding windows (mode slide) need '
+                'two positive integers there, of height and width, such as crop_size=(512, 512) '
+                'and stride=(341, 341)'
+            )
+    crop, stride = tuple(test_cfg['crop_size']), tuple(test_cfg['stride'])
+    if any(map(operator.gt, stride, crop)):
+        raise UserError(
+            f'model.test_cfg.stride is {stride}, and crop_size {crop}: between such windows are '
+            'pixels that none of them sees; set model.test_cfg.stride to at most crop_size, two '
+            'thirds of it for instance'
+        )
+
+
+def _is_size(value: Any) -> bool:
+    return (
+        isinstance(value, list | tuple)
+        and len(value) == 2
+        and all(type(side) is int and side > 0 for side in value)
+    )
+
+
 def _places(
     size: tuple[int, int], crop: tuple[int, int], stride: tuple[int, int]
 ) -> Iterator[tuple[slice, slice]]:
@@ -240,7 +273,13 @@ def _as_the_image(logits: Tensor, meta: dict) -> Tensor:
     logits = logits[:, :, top : height - bottom, left : width - right]
     if not meta.get('flip'):
         return logits
-    return logits.flip(3 if meta['flip_direction'] == 'horizontal' else 2)
+    direction = meta['flip_direction']
+    if direction not in _FLIPPED:
+        raise UserError(
+            f'an image was flipped {direction!r}, and predictions are flipped back '
+            f'{" or ".join(_FLIPPED)} alone: set the direction of RandomFlip to one of these'
+        )
+    return logits.flip(_FLIPPED[direction])
 
 
 def make_lean(segmentor: EncoderDecoder) -> bool:

@@ -9,6 +9,7 @@ from mmseg.models.segmentors import CascadeEncoderDecoder, EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
 
+from mmattn.engine.inference import LeanInference, check_windows
 from mmattn.errors import UserError
 from mmattn.preflight.config import heads_of
 
@@ -68,12 +69,15 @@ def check_losses(model: nn.Module, settings: dict) -> None:
 
 
 def check_inference(model: nn.Module) -> None:
-    """Raise UserError where a segmentor's test_cfg names no way of inference."""
+    """Raise UserError where a segmentor's test_cfg is no way of inference."""
     if not isinstance(model, EncoderDecoder) or type(model).inference != EncoderDecoder.inference:
         return
     mode = (model.test_cfg or {}).get('mode', 'whole')
     if mode not in ('slide', 'whole'):
         raise UserError(f'model.test_cfg.mode is {mode!r}: it must be whole or slide')
+    common = (EncoderDecoder.slide_inference, LeanInference.slide_inference)
+    if mode == 'slide' and type(model).slide_inference in common:
+        check_windows(model.test_cfg)
 
 
 def compute_losses(model: EncoderDecoder, images: Tensor) -> dict[str, Tensor]:

@@ -79,6 +79,7 @@ def look_at_model(cfg: Config) -> ModelFacts:
         UserError: A setting that the model refuses, or a part that does not fit what it gets.
     """
     model, mode = _build(cfg.model)
+    check_inference(model)
     size = _image_size(cfg)
     plugged = backbone = 0
     plugged_macs = None
@@ -174,7 +175,6 @@ def _look_inside(
     for part in [part for part in parts if part is not None][-1:]:
         part.register_forward_hook(keep)
     check_losses(model, settings)
-    check_inference(model)
     macs = error = None
     with mode, torch.no_grad():
         clip = torch.empty(_frames_of_clip(model), 3, *size)

@@ -204,6 +204,8 @@ def test_what_does_not_fit_a_file_is_refused_in_one_line(exported, trained_model
         Segmentor(config, file)(np.zeros((50, 50, 3), np.uint8))
     with pytest.raises(UserError, match='it has classes 8, the config 9. Give the config it was'):
         Segmentor(config, file, cfg_options={'model.decode_head.num_classes': 9})
+    with pytest.raises(UserError, match='model.test_cfg.crop_size is None'):
+        Segmentor(config, file, cfg_options={'model.test_cfg.mode': 'slide'})
     with pytest.raises(UserError, match='preprocessing of images'):
         Segmentor(config, file, cfg_options={'model.data_preprocessor.bgr_to_rgb': False})
     with pytest.raises(UserError, match='is exported already'):

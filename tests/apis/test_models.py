@@ -68,6 +68,10 @@ def test_classes_without_names_are_called_by_their_numbers(cfg):
         ({'checkpoint': 'http://127.0.0.1:9/none.pth'}, 'cannot be read'),
         ({'device': 'gpu'}, 'device gpu cannot be used'),
         ({'device': 'cuda:99'}, 'device cuda:99 cannot be used'),
+        (
+            {'cfg_options': {'model.test_cfg': {'mode': 'slide'}}},
+            'model.test_cfg.crop_size is None',
+        ),
         ({'cfg_options': {'model.decode_head.num_classes': 5}}, 'a model with 8 classes, not 5'),
     ],
 )

@@ -12,6 +12,7 @@ from mmattn.apis import load_model
 from mmattn.benchmarks.memory import peak_memory
 from mmattn.engine import inference
 from mmattn.engine.inference import make_lean
+from mmattn.errors import UserError
 
 
 @pytest.fixture(scope='module')
@@ -133,6 +134,22 @@ def test_without_samples_labels_have_the_size_of_the_input(models, monkeypatch, 
             predictions.append(model.predict(image(40, 56)))
     for ours, theirs in zip(predictions[1], predictions[0], strict=True):
         assert torch.equal(ours.pred_sem_seg.data, theirs.pred_sem_seg.data)
+
+
+def test_windows_that_leave_pixels_out_are_refused(models, monkeypatch):
+    lean = models[1]
+    test_cfg = type(lean.test_cfg)(mode='slide', crop_size=(16, 16), stride=(16, 24))
+    monkeypatch.setattr(lean, 'test_cfg', test_cfg)
+    with torch.no_grad(), pytest.raises(UserError, match='pixels that none of them sees'):
+        lean.predict(image(40, 56))
+
+
+def test_images_flipped_in_other_ways_are_refused(models):
+    lean = models[1]
+    given = metas((40, 56), flip=True, flip_direction='diagonal')
+    samples = [SegDataSample(metainfo=meta) for meta in given]
+    with torch.no_grad(), pytest.raises(UserError, match="flipped 'diagonal'.*or vertical alone"):
+        lean.predict(image(40, 56), samples)
 
 
 def test_windows_of_full_size_are_merged_at_once(models, monkeypatch):

@@ -150,6 +150,44 @@ def test_heads_that_do_not_fit_the_maps_are_named(model, message):
         look_at_model(config(**model))
 
 
+@pytest.mark.parametrize(
+    ('windows', 'message'),
+    [
+        (dict(), r'model\.test_cfg\.crop_size is None: .* two positive integers'),
+        (dict(crop_size=32, stride=20), r'model\.test_cfg\.crop_size is 32'),
+        (dict(crop_size=(32, 32)), r'model\.test_cfg\.stride is None'),
+        (dict(crop_size=(32, 32), stride=(0, 8)), r'model\.test_cfg\.stride is \(0, 8\)'),
+        (dict(crop_size=(32, 32), stride=(8.0, 8)), r'model\.test_cfg\.stride is \(8\.0, 8\)'),
+        (dict(crop_size=(32, True), stride=(8, 8)), r'model\.test_cfg\.crop_size is \(32, True'),
+        (
+            dict(crop_size=(16, 16, 16), stride=(8, 8)),
+            r'crop_size is \(16, 16, 16\)',
+        ),
+        (dict(crop_size=(16, 16), stride=(16, 24)), r'set model\.test_cfg\.stride to at most'),
+    ],
+)
+def test_windows_that_cannot_be_laid_over_images_are_refused(windows, message):
+    with pytest.raises(UserError, match=message) as error:
+        look_at_model(config(test_cfg=dict(mode='slide', **windows)))
+    assert '\n' not in str(error.value)
+    look_at_model(config(test_cfg=dict(mode='whole', **windows)))
+
+
+def test_windows_that_touch_are_none_of_these():
+    assert look_at_model(
+        config(test_cfg=dict(mode='slide', crop_size=[16, 24], stride=(16, 24)))
+    ).macs
+
+
+def test_windows_of_models_that_need_values_are_looked_at_too():
+    parts = dict(depths=(1, 1, 1, 1), num_heads=(1, 2, 4, 8), embed_dims=16)
+    backbone = dict(_delete_=True, type='SwinTransformer', **parts)
+    cfg = config(backbone=backbone, decode_head=dict(in_channels=128), auxiliary_head=None)
+    cfg.model.test_cfg = dict(mode='slide')
+    with pytest.raises(UserError, match='crop_size is None'):
+        look_at_model(cfg)
+
+
 @pytest.mark.parametrize('kind', ['SwinTransformer', 'MixVisionTransformer'])
 def test_backbones_that_need_values_while_they_are_built_are_no_mistake(kind):
     sizes = {
