@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from mmattn.errors import UserError
 
@@ -112,11 +113,20 @@ def _sync(path: Path) -> None:
 def check_writable(folder: Path, what: str, remedy: str) -> None:
     """Raise UserError where a folder neither is nor can be made, or cannot be written to."""
     existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir() or not os.access(existing, os.W_OK):
+    if not existing.is_dir() or not _is_writable(existing):
         raise UserError(
             f'{what} {folder} cannot be made: {existing} is '
             f'{"not writable" if existing.is_dir() else "a file"}; {remedy}'
         )
+
+
+def _is_writable(folder: Path) -> bool:
+    """By trying: to root, permissions promise everything, and /proc keeps nothing."""
+    try:
+        with TemporaryDirectory(prefix='.', dir=folder):
+            return True
+    except OSError as error:
+        return is_disk_full(error)  # which is told with numbers when something is written
 
 
 def sha256(path: Path) -> str:

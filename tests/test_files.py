@@ -1,6 +1,7 @@
 """Files are there in full or not at all."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -53,3 +54,9 @@ def test_a_folder_that_is_not_writable_is_named(tmp_path):
     tmp_path.chmod(0o555)
     with pytest.raises(UserError, match=f'{tmp_path} is not writable; name another'):
         check_writable(tmp_path / 'new', 'folder', 'name another')
+
+
+@pytest.mark.skipif(not os.path.isdir('/proc'), reason='a folder of Linux')
+def test_a_folder_that_takes_no_files_is_named_to_root_too():
+    with pytest.raises(UserError, match='/proc/nowhere cannot be made: /proc is not writable'):
+        check_writable(Path('/proc/nowhere'), 'folder', 'name another')

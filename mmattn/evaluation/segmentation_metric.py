@@ -1,6 +1,7 @@
 """mmseg's IoUMetric in one pass over the pixels, with more to be asked for."""
 
 import math
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from mmattn.evaluation.boundary import boundary_areas
 from mmattn.evaluation.histogram import areas, joint_histogram
 from mmattn.evaluation.report import areas_of_images, tables_of_scores, write_report
 from mmattn.evaluation.scores import CONFIDENCE, class_scores, intervals, overall_scores
+from mmattn.files import check_writable
 
 
 @METRICS.register_module()
@@ -45,7 +47,8 @@ class SegmentationMetric(IoUMetric):
         seed: Of the resamples.
 
     Raises:
-        UserError: An argument makes no sense; a prediction or label is no class.
+        UserError: An argument makes no sense, or names a folder that cannot be written to; a
+            prediction or label is no class.
     """
 
     _size = math.inf  # images that are evaluated
@@ -60,7 +63,7 @@ class SegmentationMetric(IoUMetric):
         output_dir: str | None = None,
         format_only: bool = False,
         prefix: str | None = None,
-        report: bool | str = False,
+        report: bool | str | os.PathLike = False,
         confusion: bool = False,
         boundary_ratio: float | None = None,
         bootstrap: int = 0,
@@ -69,8 +72,13 @@ class SegmentationMetric(IoUMetric):
     ) -> None:
         if boundary_ratio is not None and not 0 < boundary_ratio < 1:
             raise UserError(f'boundary_ratio is {boundary_ratio}: give it as 0.02, for instance')
-        if bootstrap < 0:
-            raise UserError(f'bootstrap is {bootstrap}: give a number of resamples, or 0 for none')
+        for name, value in (('bootstrap', bootstrap), ('seed', seed)):
+            if type(value) is not int or value < 0:
+                raise UserError(f'{name} is {value!r}: give an integer, 0 or more')
+        if report and report is not True:
+            if not isinstance(report, str | os.PathLike):
+                raise UserError(f'report is {report!r}: give True, False or a folder')
+            check_writable(Path(report), 'the folder of the report', 'name another by report')
         super().__init__(
             ignore_index,
             iou_metrics,

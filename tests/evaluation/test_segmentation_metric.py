@@ -283,6 +283,25 @@ def test_areas_of_each_image_add_up_to_the_scores(tmp_path):
     assert metrics == evaluate(SegmentationMetric(), samples, names(4))[0]
 
 
+@pytest.mark.parametrize(
+    ('options', 'message'),
+    [
+        (dict(bootstrap=10.5), r'bootstrap is 10\.5: give an integer, 0 or more'),
+        (dict(bootstrap=True), 'bootstrap is True'),
+        (dict(bootstrap='100'), "bootstrap is '100'"),
+        (dict(bootstrap=10, seed=-1), 'seed is -1'),
+        (dict(bootstrap=10, seed=False), 'seed is False'),
+        (dict(report=1), 'report is 1: give True, False or a folder'),
+        (dict(report=__file__), f'folder of the report .* cannot be made: {__file__} is a file'),
+        (dict(report=f'{__file__}/below'), 'is a file; name another by report'),
+    ],
+)
+def test_options_that_would_fail_after_the_last_image_are_refused_at_once(options, message):
+    with pytest.raises(UserError, match=message) as error:
+        SegmentationMetric(**options)
+    assert '\n' not in str(error.value)
+
+
 def test_results_of_an_image_keep_no_more_than_they_hold():
     """Processes send them to each other; a view would take its whole histogram along."""
     metric = SegmentationMetric(confusion=True, boundary_ratio=0.02)
