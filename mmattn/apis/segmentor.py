@@ -21,6 +21,7 @@ from mmattn.apis.models import image_pipeline, load_model
 from mmattn.apis.options import require_tta
 from mmattn.apis.prediction import Prediction
 from mmattn.apis.unlabelled import without_labels
+from mmattn.engine.agreement import EQUAL
 from mmattn.engine.inference import keep_logits
 from mmattn.engine.optimized import CheckedModel, optimized
 from mmattn.engine.runtimes import is_exported
@@ -64,9 +65,11 @@ class Segmentor:
         device: where it shall run; default: a GPU where there is one, else the CPU; of exported
             files the CPU.
         optimize: `'auto'` predicts with a faster copy of the model (`mmattn.engine.optimized`), if
-            its labels on the first images are those of the model, 99 % of them; they are predicted
-            twice. What `mmattn.apis.tune` found to be faster still on this machine is used, too.
-            True does without all that, False predicts with the model as it is.
+            its labels on the first images are those of the model; they are predicted twice. What
+            `mmattn.apis.tune` found to be faster still on this machine is used, too. True does
+            without all that, False predicts with the model as it is.
+        agreement: share of those labels, 0 to 1, that must be equal. Where fewer are, the model
+            itself goes on, with a warning.
         tta: average over the scales and flips of the config's ``tta_pipeline``.
         batch_size: how many images of one size go through the model together.
         cfg_options: overrides, dotted key to value.
@@ -82,14 +85,17 @@ class Segmentor:
         *,
         device: str | torch.device | None = None,
         optimize: bool | str = 'auto',
+        agreement: float = EQUAL,
         tta: bool = False,
         batch_size: int = 1,
         cfg_options: dict[str, Any] | None = None,
     ) -> None:
-        if batch_size < 1:
-            raise UserError(f'batch_size is {batch_size}: it must be at least 1')
+        if type(batch_size) is not int or batch_size < 1:
+            raise UserError(f'batch_size is {batch_size!r}: it must be an integer, at least 1')
         if optimize not in ('auto', True, False):
             raise UserError(f"optimize is {optimize!r}: it must be 'auto', True or False")
+        if not (type(agreement) in (int, float) and 0 <= agreement <= 1):
+            raise UserError(f'agreement is {agreement!r}: it must be a share of the labels, 0 to 1')
         self.batch_size = batch_size
         if device is None:
             device = 'cpu' if is_exported(checkpoint) else get_device()
@@ -109,7 +115,8 @@ class Segmentor:
             settings = cfg.model if optimize == 'auto' else None
             plain = self._tester
             self._fast = optimized(plain, keep_logits=tta, settings=settings)
-            self._tester = CheckedModel(plain, self._fast) if optimize == 'auto' else self._fast
+            checked = optimize == 'auto'
+            self._tester = CheckedModel(plain, self._fast, agreement) if checked else self._fast
         steps = without_labels(cfg.tta_pipeline if tta else image_pipeline(cfg))
         with explain_settings():
             self._read: BaseTransform = TRANSFORMS.build(steps[0])

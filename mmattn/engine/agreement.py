@@ -7,9 +7,14 @@ EQUAL = 0.99  # of their labels
 
 
 class Agreement:
-    """Counts how many labels are equal: 99 % of those of the first three images must be."""
+    """Counts how many labels are equal, of those of the first three images.
 
-    def __init__(self) -> None:
+    Args:
+        needed: Share of them that must be equal, 0 to 1.
+    """
+
+    def __init__(self, needed: float = EQUAL) -> None:
+        self._needed = needed
         self._images = self._equal = self._pixels = 0
 
     def add(self, ours: Tensor, theirs: Tensor) -> None:
@@ -26,7 +31,7 @@ class Agreement:
     @property
     def fails(self) -> bool:
         """Whether too few are equal."""
-        return self._equal < EQUAL * self._pixels
+        return self._equal < self._needed * self._pixels
 
     @property
     def holds(self) -> bool:

@@ -23,7 +23,7 @@ from mmseg.models.decode_heads import (
 from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 
-from mmattn.engine.agreement import Agreement
+from mmattn.engine.agreement import EQUAL, Agreement
 from mmattn.engine.inference import make_lean
 from mmattn.engine.packed import pack_convolutions
 from mmattn.engine.stand_in import Chosen
@@ -93,19 +93,20 @@ def _half(device: torch.device) -> torch.dtype | None:
 class CheckedModel(nn.Module):
     """Predicts with the faster model, after the first images have shown that it can be trusted.
 
-    The first images go through both. Where fewer than 99 % of their labels are equal, the plain
-    model goes on alone, with a warning.
+    The first images go through both. Where too few of their labels are equal, the plain model goes
+    on alone, with a warning.
 
     Args:
         plain: The model as it was.
         fast: What `optimized` made of it.
+        agreement: Share of the labels that must be equal, 0 to 1.
     """
 
-    def __init__(self, plain: nn.Module, fast: nn.Module) -> None:
+    def __init__(self, plain: nn.Module, fast: nn.Module, agreement: float = EQUAL) -> None:
         super().__init__()
         self.plain: nn.Module | None = plain
         self.fast: nn.Module | None = fast
-        self._agreement = Agreement()
+        self._agreement = Agreement(agreement)
 
     def test_step(self, data: Any) -> list:
         """As that of mmengine's models."""

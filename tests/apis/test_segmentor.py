@@ -132,6 +132,16 @@ def test_a_faster_copy_that_fails_its_check_is_let_go(trained_model, scene):
     assert segmentor(scene, logits=True).logits is not None
 
 
+@pytest.mark.parametrize('agreement', [0.0, 1.0])
+def test_how_many_labels_must_be_equal_can_be_chosen(trained_model, scene, agreement):
+    segmentor = Segmentor(*trained_model, agreement=agreement)
+    with torch.no_grad():
+        segmentor._fast.decode_head.conv_seg.bias[0] += 1  # most labels stay
+    labels = segmentor(scene).labels
+    equal = (labels == Segmentor(*trained_model, optimize=False)(scene).labels).all()
+    assert equal and (segmentor._fast is None) is (agreement == 1)
+
+
 @pytest.mark.parametrize('half', [False, True], ids=['float32', 'bfloat16'])
 def test_the_faster_copy_gives_the_same_labels_and_logits(trained_model, scene, monkeypatch, half):
     if half and not cpu_has_bfloat16():
@@ -178,6 +188,11 @@ def test_what_is_no_image_is_told_in_one_line(segmentor, image, message):
     ('options', 'message'),
     [
         (dict(batch_size=0), 'batch_size is 0'),
+        (dict(batch_size='2'), "batch_size is '2': it must be an integer"),
+        (dict(batch_size=True), 'batch_size is True'),
+        (dict(agreement=99), 'agreement is 99: it must be a share of the labels, 0 to 1'),
+        (dict(agreement='0.9'), "agreement is '0.9'"),
+        (dict(agreement=float('nan')), 'agreement is nan'),
         (dict(optimize='fast'), "optimize is 'fast'"),
         (dict(tta=True, cfg_options={'tta_model': None}), 'needs tta_model and tta_pipeline'),
     ],
