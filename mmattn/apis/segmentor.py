@@ -25,6 +25,7 @@ from mmattn.engine.agreement import EQUAL
 from mmattn.engine.inference import keep_logits
 from mmattn.engine.optimized import CheckedModel, optimized
 from mmattn.engine.runtimes import is_exported
+from mmattn.engine.views import average_in_turn
 from mmattn.errors import UserError, explain_settings, is_of_libraries
 
 
@@ -110,6 +111,7 @@ class Segmentor:
         if tta:
             require_tta(cfg)
             self._tester = MODELS.build(dict(cfg.tta_model, module=self.model)).eval()
+            average_in_turn(self._tester)
         self._fast = self._tester if is_exported(checkpoint) else None
         if optimize and self._fast is None:
             settings = cfg.model if optimize == 'auto' else None

@@ -12,6 +12,7 @@ from mmattn.engine import OptimizeHook, PredictionPanelHook, SavePredictionsHook
 from mmattn.engine.cpu import mixed_precision_pays
 from mmattn.engine.runner import Runner, separate_run
 from mmattn.engine.runtimes import is_exported
+from mmattn.engine.views import average_in_turn
 from mmattn.errors import UserError, explain_settings, explain_workers
 from mmattn.evaluation.class_values import keep_class_values, percent_of_classes
 from mmattn.files import write_atomically
@@ -101,6 +102,7 @@ def test(
         with explain_settings():
             runner = Runner.from_cfg(cfg)
             runner.test_loop  # noqa: B018  built here, to explain its errors
+        average_in_turn(runner.model)
         class_values = keep_class_values(runner.test_evaluator)
         watch_testing(runner, model)
         for hook in hooks:

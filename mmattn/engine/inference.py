@@ -57,12 +57,14 @@ class LeanInference:
       size of the image;
     - logits are resized, and windows added, some classes at a time, the best of which are kept:
       never all of them in the size of the image. So samples have no ``seg_logits``, unless
-      ``keep_logits`` is set.
+      ``keep_logits`` is set. Where ``hand_over`` is, it is called with the index of each sample and
+      what would be its ``seg_logits``, one after the other, and samples get nothing.
 
     Its last decode head leaves logits in their own size (`leave_logits_small`).
     """
 
     autocast_dtype: torch.dtype | None = None
+    hand_over: Callable[[int, Tensor], None] | None = None
     keep_logits: bool = False
     stand_in: Callable[['LeanInference', Tensor], Tensor | None] | None = None
 
@@ -121,7 +123,7 @@ class LeanInference:
         count = len(inputs)
         rows, columns = places[0]
         pixels = count * (rows.stop - rows.start) * (columns.stop - columns.start)
-        together = max(1, _pixels_of_a_pass(inputs) // pixels)
+        together = max(1, pixels_of_a_pass(inputs.device) // pixels)
         for first in range(0, len(places), together):
             some = places[first : first + together]
             crops = torch.cat([inputs[:, :, rows, columns] for rows, columns in some])
@@ -147,13 +149,18 @@ class LeanInference:
         if self._needs_logits:
             return super().postprocess_result(seg_logits, data_samples)
         for i, sample in enumerate(data_samples):
-            labels = self._best_class(seg_logits[i : i + 1], sample.metainfo)
-            sample.pred_sem_seg = PixelData(data=labels[None])
+            logits = seg_logits[i : i + 1]
+            if self.hand_over:
+                large = self._all_classes(logits, sample.metainfo)
+                self.hand_over(i, large if self.out_channels > 1 else large.sigmoid())
+            else:
+                labels = self._best_class(logits, sample.metainfo)
+                sample.pred_sem_seg = PixelData(data=labels[None])
         return data_samples
 
     @property
     def _needs_logits(self) -> bool:
-        return self.keep_logits or self.out_channels == 1
+        return not self.hand_over and (self.keep_logits or self.out_channels == 1)
 
     def _resized(self, logits: Tensor, size: tuple[int, int]) -> Tensor:
         """(N, C, h, w) to (N, C, H, W)."""
@@ -169,19 +176,11 @@ class LeanInference:
         As `argmax` of all logits, resized to the input and then to the image: each class is resized
         by itself anyway, and of small logits of whole images only those that may win.
         """
-        padded = meta.get('pad_shape', meta['img_shape'])[:2]
-        at_once = max(1, RESIZED_AT_ONCE // (padded[0] * padded[1]))
         classes = list(range(self.out_channels))
-        if isinstance(logits, Tensor) and _is_enlarged(logits.shape[2:], padded):
+        if isinstance(logits, Tensor) and _is_enlarged(logits.shape[2:], _padded(meta)):
             classes = _may_win(logits)
         best = labels = None
-        for first in range(0, len(classes), at_once):
-            some = classes[first : first + at_once]
-            part = logits[:, some]
-            if isinstance(part, WindowedLogits):
-                part = self._mean_of_windows(part.windows, part.seen)
-            part = self._resized(part, padded)
-            part = self._resized(_as_the_image(part, meta), meta['ori_shape'])[0]
+        for some, part in self._in_parts(logits, meta, classes):
             for label, each in zip(some, part, strict=True):
                 if best is None:
                     best = each.clone()
@@ -190,6 +189,34 @@ class LeanInference:
                     labels.masked_fill_(each > best, label)
                     torch.maximum(best, each, out=best)
         return labels
+
+    def _all_classes(self, logits: Tensor | WindowedLogits, meta: dict) -> Tensor:
+        """Logits (1, C, h, w) in the size of the image, (C, H, W)."""
+        large = None
+        for some, part in self._in_parts(logits, meta, list(range(self.out_channels))):
+            if large is None:
+                large = part.new_empty(self.out_channels, *part.shape[1:])
+            large[some[0] : some[-1] + 1] = part
+        return large
+
+    def _in_parts(
+        self, logits: Tensor | WindowedLogits, meta: dict, classes: list[int]
+    ) -> Iterator[tuple[list[int], Tensor]]:
+        """Some classes at a time, and their logits in the size of the image, (c, H, W)."""
+        padded = _padded(meta)
+        at_once = max(1, RESIZED_AT_ONCE // (padded[0] * padded[1]))
+        for first in range(0, len(classes), at_once):
+            some = classes[first : first + at_once]
+            part = logits[:, some]
+            if isinstance(part, WindowedLogits):
+                part = self._mean_of_windows(part.windows, part.seen)
+            part = self._resized(part, padded)
+            yield some, self._resized(_as_the_image(part, meta), meta['ori_shape'])[0]
+
+
+def _padded(meta: dict) -> tuple[int, int]:
+    """Height and width of the input that an image became."""
+    return meta.get('pad_shape', meta['img_shape'])[:2]
 
 
 def _is_enlarged(small: Sequence[int], large: Sequence[int]) -> bool:
@@ -219,9 +246,9 @@ def _of_neighbours(function: Callable[[Tensor, Tensor], Tensor], x: Tensor) -> T
     return x
 
 
-def _pixels_of_a_pass(inputs: Tensor) -> int:
+def pixels_of_a_pass(device: torch.device) -> int:
     """How many pixels go through the network at a time: GPUs like many, a CPU gains nothing."""
-    return 2**21 if inputs.is_cuda else 0
+    return 2**21 if device.type == 'cuda' else 0
 
 
 def check_windows(test_cfg: Mapping[str, Any]) -> None:

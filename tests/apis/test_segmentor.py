@@ -8,11 +8,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import pseudo_collate
 from mmseg.apis import inference_model
+from mmseg.models.segmentors import SegTTAModel
 from PIL import Image
 
 import mmattn
 from mmattn.apis import Prediction, Segmentor
+from mmattn.benchmarks.memory import peak_memory
 from mmattn.datasets import ToyScenesDataset
 from mmattn.datasets.toy_scenes import render_scene
 from mmattn.errors import UserError
@@ -118,6 +121,20 @@ def test_scales_and_flips_are_averaged(trained_model, scene):
     assert (prediction.labels == mirrored.labels[:, ::-1]).mean() > 0.99
     with pytest.raises(UserError, match='logits are of one view'):
         Segmentor(*trained_model, tta=True)(scene, logits=True)
+
+
+@pytest.mark.parametrize('optimize', [False, True, 'auto'])
+def test_scales_and_flips_take_the_memory_of_one_view(trained_model, scene, optimize):
+    segmentor = Segmentor(*trained_model, tta=True, optimize=optimize, device='cpu')
+    ours = segmentor(scene)
+    theirs = SegTTAModel(copy.deepcopy(segmentor.model))
+    packed = pseudo_collate([segmentor.load(scene).packed])
+    with torch.inference_mode():
+        (expected,) = theirs.test_step(copy.deepcopy(packed))
+        memory = peak_memory(lambda: segmentor._tester.test_step(copy.deepcopy(packed)), 'cpu')
+        of_all = peak_memory(lambda: theirs.test_step(packed), 'cpu')
+    assert (ours.labels == expected.pred_sem_seg.data.numpy()).mean() > 0.999
+    assert memory < of_all if optimize == 'auto' else memory < 0.75 * of_all
 
 
 def test_a_faster_copy_that_fails_its_check_is_let_go(trained_model, scene):

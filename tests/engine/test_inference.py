@@ -44,7 +44,7 @@ def metas(size, original=None, **other) -> list[dict]:
     ],
 )
 def test_windows_give_the_logits_of_mmseg(models, monkeypatch, size, crop, stride, together):
-    monkeypatch.setattr(inference, '_pixels_of_a_pass', lambda inputs: together)
+    monkeypatch.setattr(inference, 'pixels_of_a_pass', lambda device: together)
     plain, lean = models
     for model in models:
         monkeypatch.setattr(
