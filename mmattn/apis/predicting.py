@@ -1,7 +1,7 @@
 """Predict images, folders, videos and cameras, into files."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -151,12 +151,21 @@ def _predict_video(
                 for kind in outputs.kinds
                 if kind in MOVING
             }
+
+            def write(numbered: tuple[int, Prediction]) -> None:
+                number, prediction = numbered
+                for kind, append in moving.items():
+                    opacity = outputs.opacity if kind == 'overlay' else 1
+                    append(np.asarray(prediction.overlay(opacity)))
+                outputs.write(prediction, outputs.frame(source.name, number), still)
+
+            frames = enumerate(_frames(video, segmentor, 'logits' in outputs.kinds))
+            if isinstance(source.place, int):  # Ctrl+C ends it, and all that is predicted is there
+                written = map(write, frames)
+            else:  # in order, and before the files end
+                written = files.enter_context(closing(in_threads(write, frames, threads=1)))
             try:
-                for prediction in _frames(video, segmentor, 'logits' in outputs.kinds):
-                    for kind, append in moving.items():
-                        opacity = outputs.opacity if kind == 'overlay' else 1
-                        append(np.asarray(prediction.overlay(opacity)))
-                    outputs.write(prediction, outputs.frame(source.name, count), still)
+                for _ in written:
                     count += 1
             except KeyboardInterrupt:
                 if not isinstance(source.place, int):

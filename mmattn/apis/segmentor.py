@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor
 from mmattn.apis.images import as_array, as_rgb
 from mmattn.apis.models import image_pipeline, load_model
 from mmattn.apis.options import require_tta
+from mmattn.apis.overlap import in_threads
 from mmattn.apis.prediction import Prediction
 from mmattn.apis.unlabelled import without_labels
 from mmattn.engine.agreement import EQUAL
@@ -141,15 +143,15 @@ class Segmentor:
 
         Returns:
             A `Prediction`; a list of them for a list or a batch; for an iterator an iterator, which
-            reads no further than the batch at hand.
+            reads one batch ahead: it is prepared while the network is at the batch at hand.
 
         Raises:
             UserError: An image that cannot be read, or is none.
         """
         if isinstance(images, Iterator):
-            return self.predict_loaded(map(self.load, images), logits=logits)
+            return self._predict_stream(map(_kept, images), logits)
         if isinstance(images, list | tuple) or getattr(images, 'ndim', 0) == 4:
-            return list(self.predict_loaded(map(self.load, images), logits=logits))
+            return list(self._predict_stream(images, logits))
         (prediction,) = self.predict_loaded([self.load(images)], logits=logits)
         return prediction
 
@@ -183,6 +185,11 @@ class Segmentor:
                 batch = []
         if batch:
             yield from self._predict_batch(batch, logits)
+
+    def _predict_stream(self, images: Iterable[Any], logits: bool) -> Iterator[Prediction]:
+        # One more than a batch under way: a whole batch, while the network is at the one before.
+        with closing(in_threads(self.load, images, ahead=self.batch_size + 1)) as loaded:
+            yield from self.predict_loaded(loaded, logits=logits)
 
     def _read_file(self, path: Path) -> dict:
         try:
@@ -219,3 +226,10 @@ class Segmentor:
     def _labels(self, sample: BaseDataElement, size: tuple[int, int]) -> np.ndarray:
         labels: Tensor = sample.pred_sem_seg.data.reshape(size)
         return labels.cpu().numpy().astype(np.uint8 if len(self.classes) <= 256 else np.uint16)
+
+
+def _kept(image: Any) -> Any:
+    """An image of its own memory: an iterator may read the next one into the same."""
+    if isinstance(image, Tensor):
+        return image.clone()
+    return image.copy() if isinstance(image, np.ndarray) else image

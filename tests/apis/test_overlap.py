@@ -39,3 +39,26 @@ def test_an_error_of_what_is_read_comes_out():
 
     with pytest.raises(KeyError):
         list(in_threads(str, items()))
+
+
+def test_results_before_an_item_that_cannot_be_read_come_out_first():
+    def items():
+        yield 1
+        yield 2
+        raise KeyError('broken')
+
+    results = in_threads(str, items(), ahead=4)
+    assert [next(results), next(results)] == ['1', '2']
+    with pytest.raises(KeyError, match='broken'):
+        next(results)
+
+
+def test_a_single_thread_takes_items_in_order():
+    begun = []
+
+    def work(item):
+        time.sleep(0.01 if item % 2 else 0)
+        begun.append(item)
+
+    list(in_threads(work, range(20), threads=1))
+    assert begun == list(range(20))

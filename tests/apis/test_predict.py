@@ -1,10 +1,14 @@
 """What predict() refuses, and what it makes of test-time augmentation."""
 
+import threading
+
 import cv2
 import numpy as np
 import pytest
 
 from mmattn.apis import predict
+from mmattn.apis.outputs import Outputs
+from mmattn.apis.videos import Video
 from mmattn.errors import UserError
 
 
@@ -75,6 +79,31 @@ def test_a_video_that_ends_early_is_predicted_so_far_and_named(trained_model, tm
     assert [message in told for told in result.unreadable] == [True]
     assert len(list((tmp_path / 'out/labels/clip').iterdir())) == result.frames
     assert (tmp_path / 'out/overlay/clip.mp4').is_file()
+
+
+def test_frames_of_a_file_are_written_in_order_beside_the_network(
+    trained_model, tmp_path, monkeypatch
+):
+    video = tmp_path / 'clip.avi'
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*'MJPG'), 25.0, (64, 48))
+    for pixels in np.random.default_rng(0).integers(0, 256, (9, 48, 64, 3), dtype=np.uint8):
+        writer.write(pixels)
+    writer.release()
+    names, threads = [], []
+    write = Outputs.write
+
+    def noted(outputs, prediction, name, kinds):
+        names.append(name.name)
+        threads.append(threading.current_thread())
+        write(outputs, prediction, name, kinds)
+
+    monkeypatch.setattr(Outputs, 'write', noted)
+    result = predict(*trained_model, [video], out=tmp_path / 'out', device='cpu', optimize=False)
+    assert result.frames == 9 and not result.unreadable
+    assert names == [f'{number:06d}' for number in range(9)]
+    assert len(set(threads)) == 1 and threads[0] is not threading.main_thread()
+    assert not threads[0].is_alive()
+    assert len(list(Video(tmp_path / 'out/overlay/clip.mp4'))) == 9
 
 
 def test_files_are_replaced_when_asked_for(trained_model, image, monkeypatch):

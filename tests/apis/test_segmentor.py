@@ -2,6 +2,7 @@
 
 import copy
 import gc
+import threading
 import weakref
 
 import cv2
@@ -89,7 +90,9 @@ def test_a_list_a_batch_and_an_iterator_give_one_prediction_for_each(trained_mod
     assert segmentor([]) == []
 
 
-def test_an_iterator_is_read_no_further_than_its_batch(segmentor, scene):
+@pytest.mark.parametrize('batch_size', [1, 3])
+def test_an_iterator_is_read_one_batch_ahead(trained_model, scene, batch_size):
+    segmentor = Segmentor(*trained_model, optimize=False, batch_size=batch_size)
     read = []
 
     def camera():
@@ -97,9 +100,64 @@ def test_an_iterator_is_read_no_further_than_its_batch(segmentor, scene):
             read.append(1)
             yield scene
 
+    before = threading.active_count()
     stream = segmentor.predict(camera())
-    assert isinstance(next(stream), Prediction)
-    assert len(read) == 1
+    assert not read
+    for count in range(1, 2 * batch_size + 1):
+        assert isinstance(next(stream), Prediction)
+        batches = -(-count // batch_size)
+        assert len(read) == (batches + 1) * batch_size
+    stream.close()
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize('kind', [list, iter])
+def test_images_are_prepared_while_the_network_is_at_others(
+    trained_model, scene, monkeypatch, kind
+):
+    segmentor = Segmentor(*trained_model, optimize=False)
+    prepared, network, load = [threading.Event() for _ in range(3)], segmentor.model, segmentor.load
+    numbers, ahead = iter(range(3)), iter((1, 2, 2))
+
+    def noted(image):
+        number = next(numbers)
+        loaded = load(image)
+        prepared[number].set()
+        return loaded
+
+    def beside(data, test_step=network.test_step):
+        assert prepared[next(ahead)].wait(timeout=20)
+        return test_step(data)
+
+    monkeypatch.setattr(segmentor, 'load', noted)
+    monkeypatch.setattr(network, 'test_step', beside)
+    assert len(list(segmentor(kind([scene] * 3)))) == 3
+
+
+@pytest.mark.parametrize('kind', [np.asarray, torch.as_tensor], ids=['array', 'tensor'])
+def test_an_iterator_may_use_its_memory_again(trained_model, scene, kind):
+    segmentor = Segmentor(*trained_model, optimize=False)
+    order = (2, 0, 1) if kind is torch.as_tensor else (0, 1, 2)
+    images = [np.ascontiguousarray(image.transpose(order)) for image in (scene, 255 - scene)]
+
+    def frames():
+        memory = images[0].copy()
+        for image in images:
+            memory[:] = image
+            yield kind(memory)
+
+    expected = [segmentor(kind(image)) for image in images]
+    for ours, theirs in zip(segmentor(frames()), expected, strict=True):
+        assert (ours.labels == theirs.labels).all() and (ours.image == theirs.image).all()
+
+
+def test_an_image_that_cannot_be_read_is_told_after_the_results_before_it(segmentor, scene):
+    stream = segmentor.predict(iter([scene, scene, 'nowhere.png', scene]))
+    assert isinstance(next(stream), Prediction) and isinstance(next(stream), Prediction)
+    with pytest.raises(UserError, match='image nowhere.png cannot be read'):
+        next(stream)
+    with pytest.raises(UserError, match='image nowhere.png cannot be read'):
+        segmentor([scene, 'nowhere.png'])
 
 
 def test_photographs_are_turned_as_viewers_turn_them(segmentor, scene, tmp_path):
