@@ -53,7 +53,8 @@ def costs_of(study: Study, configs: Mapping[str, Path]) -> dict[str, VariantCost
     machine = this_machine()
     found = {}
     for name, path in configs.items():
-        digest = f'{study.variants[name].digest}-{study.variants[study.baseline].digest}'
+        own, baseline = study.variants[name], study.variants[study.baseline]
+        digest = f'{own.portable_digest}-{baseline.portable_digest}'
         file = path.with_name('cost.json')
         known = _read(file)
         if known is None or (known.digest, known.machine) != (digest, machine):

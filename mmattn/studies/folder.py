@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
+
 from mmattn.errors import UserError
 from mmattn.files import write_atomically
 from mmattn.provenance import commit
@@ -18,13 +20,15 @@ def study_folder(study: Study, work_dir: str | Path | None) -> Path:
 
 def plan_runs(study: Study, folder: Path, seeds: Sequence[int], amp: bool) -> list[Run]:
     """The runs of a study; all variants of a seed come before the next seed."""
+    options = '-amp' if amp else ''
     return [
         Run(
             variant=variant.name,
             seed=seed,
             folder=folder / variant.name / f'seed{seed}',
             config=config_path(folder, variant),
-            digest=variant.digest + ('-amp' if amp else ''),
+            digest=variant.portable_digest + options,
+            earlier_digest=variant.digest + options,
             amp=amp,
             counts_images=_counts_images(variant),
         )
@@ -43,6 +47,15 @@ def earlier_note(folder: Path) -> dict[str, Any]:
 
 def config_path(folder: Path, variant: Variant) -> Path:
     return folder / variant.name / f'{variant.name}.py'
+
+
+def holds_config_of(variant: Variant, path: Path) -> bool:
+    """Whether a file says what the config of a variant is now, but for where the data lies."""
+    try:
+        written = Config.fromfile(path, import_custom_modules=False).to_dict()
+    except Exception:  # edited by hand: a config is code, anything can happen in it
+        return False
+    return Variant(variant.name, written).portable_digest == variant.portable_digest
 
 
 def write_configs(study: Study, folder: Path) -> dict[str, Path]:
@@ -78,8 +91,9 @@ def write_note(folder: Path, amp: bool, seeds: Sequence[int]) -> None:
 
 def move_aside(run: Run) -> None:
     """Keep the results of other settings under another name."""
-    digest = read_state(run.folder).get('digest')
-    if digest in (None, run.digest):
+    state = read_state(run.folder)
+    digest = state.get('digest')
+    if digest is None or run.made(state):
         return
     end_what_is_left(run)
     kept = run.folder.parent / 'replaced' / f'{run.folder.name}-{digest}'

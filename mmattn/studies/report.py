@@ -15,6 +15,7 @@ from mmattn.studies.drawing import CAPTION, bars_of, draw_differences
 from mmattn.studies.folder import (
     config_path,
     earlier_note,
+    holds_config_of,
     plan_runs,
     study_folder,
 )
@@ -96,7 +97,7 @@ def _costs(results: Results, folder: Path) -> dict[str, VariantCost]:
         if not path.is_file():
             write_atomically(path, variant.text.encode())
         wanted = name == study.baseline or results.measured[name]
-        if wanted and path.read_text(encoding='utf-8') == variant.text:
+        if wanted and holds_config_of(variant, path):
             paths[name] = path
     return costs_of(study, paths) if study.baseline in paths else {}
 

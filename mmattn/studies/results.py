@@ -16,7 +16,7 @@ from mmattn.engine.record import record_path
 from mmattn.errors import UserError
 from mmattn.evaluation.scores import mean_of_present
 from mmattn.studies.plan import Study
-from mmattn.studies.runs import Run
+from mmattn.studies.runs import DONE, Run, read_state
 from mmattn.studies.statistics import (
     Difference,
     interval_over_images,
@@ -161,10 +161,7 @@ def collect(study: Study, runs: list[Run]) -> Results:
             measured[run.variant][run.seed] = Measured(run, found['metrics'], found['class_iou'])
     finished = [each for seeds in measured.values() for each in seeds.values()]
     if not finished:
-        raise UserError(
-            f'no run of study {study.name} is finished, so there is nothing to report; '
-            '`mmattn ablate` runs it'
-        )
+        raise _nothing_finished(study, runs)
     for group, classes in study.class_groups.items():
         unknown = [name for name in classes if name not in finished[0].class_iou]
         if unknown:
@@ -173,6 +170,24 @@ def collect(study: Study, runs: list[Run]) -> Results:
                 f'are {", ".join(finished[0].class_iou)}'
             )
     return Results(study, runs, measured)
+
+
+def _nothing_finished(study: Study, runs: list[Run]) -> UserError:
+    states = {run: read_state(run.folder) for run in runs}
+    others = [
+        run for run, state in states.items() if state['state'] == DONE and not run.made(state)
+    ]
+    if not others:
+        return UserError(
+            f'no run of study {study.name} is finished, so there is nothing to report; '
+            '`mmattn ablate` runs it'
+        )
+    return UserError(
+        f'no run of study {study.name} is finished with the settings that it has now, but '
+        f'{len(others)} with others, such as {others[0].folder}: take back what was changed in the '
+        'study or its configs, or have `mmattn ablate --resume` run it anew; it moves what is '
+        'there to `replaced`'
+    )
 
 
 def _all(pairs: Iterable[tuple[dict, dict]]) -> Iterable[dict]:

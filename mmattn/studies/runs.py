@@ -38,7 +38,9 @@ class Run:
         variant, seed: Which.
         folder: Of all that it writes; `train` in it is the work dir of the training.
         config: The merged config of the variant.
-        digest: Of the config and the options; results of another digest are not of this run.
+        digest: Of the config, wherever its data lies, and of the options; results of another digest
+            are not of this run.
+        earlier_digest: What earlier versions noted, where the place of the data counts.
         amp: Mixed precision.
         counts_images: Whether the metric can write the areas of each image.
     """
@@ -48,6 +50,7 @@ class Run:
     folder: Path
     config: Path
     digest: str
+    earlier_digest: str
     amp: bool
     counts_images: bool
 
@@ -70,7 +73,11 @@ class Run:
     def state(self) -> dict[str, Any]:
         """What the state file says; a run without one, or with one of other settings, is to do."""
         state = read_state(self.folder)
-        return state if state.get('digest') == self.digest else {'state': TO_DO}
+        return state if self.made(state) else {'state': TO_DO}
+
+    def made(self, state: dict[str, Any]) -> bool:
+        """Whether a state is of the settings of this run."""
+        return state.get('digest') in (self.digest, self.earlier_digest)
 
     def note(self, **changes: Any) -> None:
         """Change the state file, in one step."""

@@ -53,10 +53,11 @@ def test_what_ended_without_its_row_gets_it_and_none_gets_two(six_runs, tmp_path
 def test_where_the_data_lies_is_no_part_of_a_config(six_runs, tmp_path, monkeypatch):  # noqa: F811
     file, folder, (run, *_) = six_runs
     path = tmp_path / 'evidence.csv'
-    append_run(path, load_study(file), run, PARAMETERS)
+    here = load_study(file)
+    append_run(path, here, run, PARAMETERS)
     monkeypatch.setenv('MMATTN_DATA', str(tmp_path / 'elsewhere'))
     elsewhere = load_study(file)
-    assert elsewhere.variants['none'].digest != run.digest
+    assert elsewhere.variants['none'].digest != here.variants['none'].digest
     _, known = append_run(path, elsewhere, run, PARAMETERS)
     assert read_evidence(path) == [known]
     file.write_text(file.read_text().replace('base_channels=8', 'base_channels=16'))

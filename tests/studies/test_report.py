@@ -216,6 +216,26 @@ def test_without_a_finished_run_there_is_no_report(write_study, tmp_path):
         report(file, work_dir=tmp_path / 'work')
 
 
+def test_the_report_is_the_same_wherever_the_data_lies(six_runs, monkeypatch):
+    file, folder, _ = six_runs
+    monkeypatch.setattr(costs, 'SECONDS', 0.1)
+    report(file, work_dir=folder)
+    known = (folder / 'se/cost.json').read_bytes()
+    monkeypatch.delenv('MMATTN_DATA')
+    report(file, work_dir=folder)
+    text = (folder / 'report/report.md').read_text()
+    assert 'Runs: 6 of 6 done.' in text
+    assert 'multiply-adds and latency: of one image' in text
+    assert (folder / 'se/cost.json').read_bytes() == known
+
+
+def test_runs_of_other_settings_are_named_where_there_are_no_others(six_runs):
+    file, folder, _ = six_runs
+    file.write_text(file.read_text().replace('base_channels=8', 'base_channels=16'))
+    with pytest.raises(UserError, match=r'but 6 with others, such as .*none/seed0: take back'):
+        report(file, work_dir=folder)
+
+
 def test_a_class_group_of_unknown_classes_is_told(six_runs):
     file, folder, _ = six_runs
     file.write_text(file.read_text().replace("['car', 'boat']", "['car', 'ship']"))

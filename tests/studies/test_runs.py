@@ -69,6 +69,37 @@ def test_results_of_other_settings_are_moved_aside_not_lost(run, tmp_path):
     assert new.state()['state'] == DONE
 
 
+def at(data: str, **others) -> Study:
+    """A study of one variant, whose data lies somewhere."""
+    settings = {'train_dataloader': {'dataset': {'data_root': data, **others}}}
+    return Study('study', 'Why?', 'none', {'none': Variant('none', settings)})
+
+
+def test_where_the_data_lies_is_no_setting_of_a_run(tmp_path):
+    (run,) = plan_runs(at('here'), tmp_path, [0], amp=False)
+    run.note(state=DONE)
+    (moved,) = plan_runs(at('elsewhere'), tmp_path, [0], amp=False)
+    move_aside(moved)
+    assert moved.state()['state'] == DONE
+    (changed,) = plan_runs(at('here', indices=2), tmp_path, [0], amp=False)
+    assert changed.state() == {'state': TO_DO}
+
+
+@pytest.mark.parametrize('amp', [False, True])
+def test_what_earlier_versions_noted_goes_on(tmp_path, amp):
+    """There the place of the data counted, which is still where it was."""
+    (run,) = plan_runs(at('here'), tmp_path, [0], amp=amp)
+    run.folder.mkdir(parents=True)
+    digest = at('here').variants['none'].digest + ('-amp' if amp else '')
+    state = {'state': STOPPED, 'train_seconds': 60, 'digest': digest}
+    (run.folder / 'state.json').write_text(json.dumps(state))
+    move_aside(run)
+    assert run.state() == state
+    run.note(state=DONE)
+    (moved,) = plan_runs(at('elsewhere'), tmp_path, [0], amp=amp)
+    assert (moved.state()['state'], moved.state()['train_seconds']) == (DONE, 60)
+
+
 def test_an_earlier_start_is_gone_on_with_only_when_asked(tmp_path):
     take_over(tmp_path, resume=False, amp=False)
     write_note(tmp_path, False, [1, 0])
