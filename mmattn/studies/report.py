@@ -22,7 +22,7 @@ from mmattn.studies.folder import (
 from mmattn.studies.gallery import draw, largest_differences
 from mmattn.studies.overview import curves_of
 from mmattn.studies.plan import load_study
-from mmattn.studies.results import Results, collect, group_iou, miou
+from mmattn.studies.results import Results, class_iou, collect, group_iou, miou
 from mmattn.studies.statistics import mean_and_sd
 from mmattn.visualization.comparisons import (
     Point,
@@ -64,6 +64,9 @@ def _report(study: str | Path, work_dir: str | Path | None) -> Path:
     for outdated in out.glob('*.png'):
         outdated.unlink()
 
+    def relative(path: Path) -> str:
+        return os.path.relpath(path, out)
+
     blocks = [
         Heading(f'{plan.name}: {plan.question}', 1),
         *report_text.summary(results),
@@ -71,13 +74,13 @@ def _report(study: str | Path, work_dir: str | Path | None) -> Path:
         *tables.of_variants(results, costs),
         *tables.of_classes(results),
         *_gallery(results, out),
-        *tables.of_runs(results, lambda path: os.path.relpath(path, out)),
+        *tables.of_runs(results, relative),
         *report_text.notes(results, costs, note),
     ]
     texts = {
         'report.md': to_markdown(blocks),
-        'results.csv': tables.csv_of_runs(results),
-        'results.json': json.dumps(_numbers(results, costs, note), indent=1),
+        'results.csv': tables.csv_of_runs(results, relative),
+        'results.json': json.dumps(_numbers(results, costs, note, relative), indent=1),
         'report.html': to_html(blocks, f'{plan.name}: {plan.question}'),
     }
     for name, text in texts.items():
@@ -155,11 +158,11 @@ def _points(
 def _class_picture(results: Results, out: Path) -> list[Picture]:
     """Mean difference to the baseline of each class."""
     study = results.study
-    classes = tables.classes_of(results)
+    classes = results.classes
     values = {}
     for variant in study.variants:
         for name in classes:
-            found = results.difference(variant, lambda each, name=name: each.class_iou[name])
+            found = results.difference(variant, class_iou(name))
             if variant != study.baseline and found:
                 values[name, variant] = found.mean
     if not values:
@@ -199,7 +202,12 @@ def _gallery(results: Results, out: Path) -> list[Block]:
     ]
 
 
-def _numbers(results: Results, costs: dict[str, VariantCost], note: dict) -> dict:
+def _numbers(
+    results: Results,
+    costs: dict[str, VariantCost],
+    note: dict,
+    relative: Callable[[Path], str],
+) -> dict:
     """All of the report that is a number."""
     study = results.study
     variants = {}
@@ -223,6 +231,7 @@ def _numbers(results: Results, costs: dict[str, VariantCost], note: dict) -> dic
         {'variant': run.variant, 'seed': run.seed, **run.state()}
         | {'metrics': (run.metrics() or {}).get('metrics')}
         | {'class_iou': (run.metrics() or {}).get('class_iou')}
+        | {'checkpoint': run.checkpoint and relative(run.checkpoint)}
         for run in results.runs
     ]
     return {

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -56,8 +55,12 @@ class Measured:
     @cached_property
     def versions(self) -> dict[str, str]:
         """Of the packages that trained it."""
-        path = record_path(Path(self.run.state()['checkpoint']))
-        return json.loads(path.read_bytes())['versions'] if path.is_file() else {}
+        if self.run.checkpoint is None:
+            return {}
+        try:
+            return json.loads(record_path(self.run.checkpoint).read_bytes())['versions']
+        except (OSError, ValueError, KeyError):  # gone, or damaged
+            return {}
 
     @cached_property
     def gpu_memory(self) -> int | None:
@@ -79,6 +82,16 @@ class Results:
     measured: dict[str, dict[int, Measured]]  # variant -> seed -> run
     _intervals: dict[str, tuple[float, float] | None] = field(default_factory=dict, repr=False)
 
+    @property
+    def finished(self) -> list[Measured]:
+        """All finished runs."""
+        return [each for seeds in self.measured.values() for each in seeds.values()]
+
+    @property
+    def classes(self) -> list[str]:
+        """Of the data of all finished runs."""
+        return list(dict.fromkeys(name for each in self.finished for name in each.class_iou))
+
     def values(self, variant: str, measure) -> dict[int, float]:
         """Seed to what ``measure`` says of the run, without those of which it says None."""
         found = {seed: measure(each) for seed, each in self.measured[variant].items()}
@@ -99,11 +112,15 @@ class Results:
 
         Returns:
             Paths; and for each seed an array of (images, 2, classes). Empty where the areas were
-            not counted, or not on the same images.
+            not counted, or not on the same images and of the same classes.
         """
         first, second = self.measured[self.study.baseline], self.measured[variant]
-        pairs = [(first[seed].areas, second[seed].areas) for seed in second if seed in first]
-        counted = [(one, two) for one, two in pairs if one and two]
+        pairs = [(first[seed], second[seed]) for seed in second if seed in first]
+        counted = [
+            (one.areas, two.areas)
+            for one, two in pairs
+            if one.areas and two.areas and list(one.class_iou) == list(two.class_iou)
+        ]
         names = sorted(counted[0][0]) if counted else []
         if not names or len(counted) < len(pairs) or any(sorted(a) != names for a in _all(counted)):
             return [], [], []
@@ -137,10 +154,20 @@ def miou(measured: Measured) -> float | None:
     return rounded
 
 
+def class_iou(name: str) -> Callable[[Measured], float | None]:
+    """Measures the IoU of a class, in percent; None where the data lacks it, or has no pixels."""
+    return lambda measured: measured.class_iou.get(name)
+
+
 def group_iou(classes: Sequence[str]) -> Callable[[Measured], float | None]:
-    """Measures the mean IoU of some classes, in percent; None where none of them has pixels."""
+    """Measures the mean IoU of some classes, in percent.
+
+    None where none of them has pixels, or the data lacks one: a mean of others is no such mean.
+    """
 
     def measure(measured: Measured) -> float | None:
+        if not measured.class_iou.keys() >= set(classes):
+            return None
         values = [measured.class_iou[name] for name in classes]
         present = [value for value in values if value is not None]
         return fmean(present) if present else None
@@ -159,17 +186,17 @@ def collect(study: Study, runs: list[Run]) -> Results:
         found: dict[str, Any] | None = run.metrics()
         if found is not None:
             measured[run.variant][run.seed] = Measured(run, found['metrics'], found['class_iou'])
-    finished = [each for seeds in measured.values() for each in seeds.values()]
-    if not finished:
+    results = Results(study, runs, measured)
+    if not results.finished:
         raise _nothing_finished(study, runs)
     for group, classes in study.class_groups.items():
-        unknown = [name for name in classes if name not in finished[0].class_iou]
+        unknown = [name for name in classes if name not in results.classes]
         if unknown:
             raise UserError(
                 f'study {study.name}: class_groups[{group!r}] names {unknown[0]!r}; the classes '
-                f'are {", ".join(finished[0].class_iou)}'
+                f'are {", ".join(results.classes)}'
             )
-    return Results(study, runs, measured)
+    return results
 
 
 def _nothing_finished(study: Study, runs: list[Run]) -> UserError:

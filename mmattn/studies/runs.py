@@ -70,6 +70,12 @@ class Run:
     def log(self) -> Path:
         return self.folder / 'log.txt'
 
+    @property
+    def checkpoint(self) -> Path | None:
+        """The last one, wherever the folder is now; None before the training is done."""
+        noted = self.state().get('checkpoint')  # of earlier versions: as seen from the start
+        return self.work_dir / Path(noted).name if noted else None
+
     def state(self) -> dict[str, Any]:
         """What the state file says; a run without one, or with one of other settings, is to do."""
         state = read_state(self.folder)
@@ -141,7 +147,7 @@ def execute(
         if not checkpoints:
             run.note(state=FAILED, error=f'the training left no checkpoint in {run.work_dir}')
             return
-        run.note(trained=True, checkpoint=str(checkpoints[-1]))
+        run.note(trained=True, checkpoint=str(checkpoints[-1].relative_to(run.folder)))
     run.note(state=DONE, ended=time.time(), **(run.written_metrics() or {}))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mmattn.cost import readable
 from mmattn.studies.costs import VariantCost
-from mmattn.studies.results import Results, group_iou, miou
+from mmattn.studies.results import Results, class_iou, group_iou, miou
 from mmattn.studies.runs import DONE
 from mmattn.studies.statistics import Difference, mean_and_sd, seeds_needed
 from mmattn.visualization.document import Block, Heading, Link, Paragraph, Table
@@ -57,13 +57,13 @@ def of_classes(results: Results) -> list[Block]:
     """IoU of each class, mean over seeds."""
     names = [name for name, seeds in results.measured.items() if seeds]
     rows = []
-    for label in classes_of(results):
+    for label in results.classes:
         cells = []
         for name in names:
-            values = list(
-                results.values(name, lambda each, label=label: each.class_iou[label]).values()
-            )
-            cells.append(f'{sum(values) / len(values):.2f}' if values else 'no pixels')
+            values = list(results.values(name, class_iou(label)).values())
+            known = any(label in each.class_iou for each in results.measured[name].values())
+            absent = 'no pixels' if known else 'not in its data'
+            cells.append(f'{sum(values) / len(values):.2f}' if values else absent)
         rows.append([label, *cells])
     if not rows:
         return [Heading('Classes'), Paragraph('Not measured: the metric has no values of classes.')]
@@ -74,6 +74,7 @@ def of_runs(results: Results, relative: Callable[[Path], str]) -> list[Block]:
     """Every run, with links to what it left.
 
     Args:
+        results: Of the study.
         relative: A path as the report must name it.
     """
     rows = []
@@ -83,7 +84,7 @@ def of_runs(results: Results, relative: Callable[[Path], str]) -> list[Block]:
         found = miou(measured) if measured else None
         words = f'failed: {state.get("error")}' if state['state'] == 'failed' else state['state']
         links = [('log', run.log), ('curves', run.work_dir / 'curves.png')]
-        links += [('checkpoint', Path(state['checkpoint']))] if state.get('checkpoint') else []
+        links += [('checkpoint', run.checkpoint)] if run.checkpoint else []
         rows.append(
             [
                 run.variant,
@@ -96,11 +97,15 @@ def of_runs(results: Results, relative: Callable[[Path], str]) -> list[Block]:
     return [Heading('Runs'), Table(['variant', 'seed', 'state', 'mIoU', 'files'], rows)]
 
 
-def csv_of_runs(results: Results) -> str:
-    """A row for each run; what was not measured is empty."""
-    classes = classes_of(results)
-    finished = [each for seeds in results.measured.values() for each in seeds.values()]
-    metrics = list(dict.fromkeys(name for each in finished for name in each.metrics))
+def csv_of_runs(results: Results, relative: Callable[[Path], str]) -> str:
+    """A row for each run; what was not measured is empty.
+
+    Args:
+        results: Of the study.
+        relative: A path as the report must name it.
+    """
+    classes = results.classes
+    metrics = list(dict.fromkeys(name for each in results.finished for name in each.metrics))
     groups = results.study.class_groups
     text = io.StringIO()
     writer = csv.writer(text, lineterminator='\n')
@@ -115,16 +120,12 @@ def csv_of_runs(results: Results) -> str:
         if each:
             values = [each.metrics.get(name) for name in metrics]
             values += [group_iou(names)(each) for names in groups.values()]
-            values += [each.class_iou[name] for name in classes]
-        last = [state.get(key) for key in ('train_seconds', 'test_seconds', 'checkpoint', 'error')]
+            values += [class_iou(name)(each) for name in classes]
+        last = [state.get('train_seconds'), state.get('test_seconds')]
+        last += [run.checkpoint and relative(run.checkpoint), state.get('error')]
         rounded = [round(value, 4) if isinstance(value, float) else value for value in values]
         writer.writerow([run.variant, run.seed, state['state'], *rounded, *last])
     return text.getvalue()
-
-
-def classes_of(results: Results) -> list[str]:
-    finished = [each for seeds in results.measured.values() for each in seeds.values()]
-    return list(finished[0].class_iou)
 
 
 def score(values: list[float]) -> str:

@@ -29,24 +29,26 @@ from mmattn.studies.statistics import Difference
 SEEDS = (0, 1, 2)
 
 
-def leave_results(run: Run, data: Path, gain: float) -> None:
+def leave_results(
+    run: Run, data: Path, gain: float, classes: tuple[str, ...] = tuple(CLASSES)
+) -> None:
     """Write what the commands write for a finished run; ``gain`` is in points of IoU."""
     rng = np.random.default_rng(run.seed)
     images = sorted((data / 'toy/leftImg8bit/val/toyville').glob('*.png'))
-    union = np.full((len(images), len(CLASSES)), 1000)
+    union = np.full((len(images), len(classes)), 1000)
     intersection = rng.integers(300, 600, union.shape) + round(10 * gain)
     areas = np.stack([intersection, union, union, union], axis=1)
     of_classes = 100 * intersection.sum(0) / union.sum(0)
     run.predictions.mkdir(parents=True)
     metrics = {'aAcc': 50.0, 'mIoU': round(of_classes.mean(), 2)}
-    class_iou = {name: round(v, 2) for name, v in zip(CLASSES, of_classes, strict=True)}
+    class_iou = {name: round(v, 2) for name, v in zip(classes, of_classes, strict=True)}
     (run.predictions / 'metrics.json').write_text(
         json.dumps({'metrics': metrics, 'class_iou': class_iou})
     )
-    rows = areas_of_images([str(image) for image in images], areas, CLASSES)
-    write_report(run.folder / 'evaluation', {'classes': [{'class': 'sky'}]}, CLASSES, None, rows)
+    rows = areas_of_images([str(image) for image in images], areas, classes)
+    write_report(run.folder / 'evaluation', {'classes': [{'class': 'sky'}]}, classes, None, rows)
     for image in images:
-        labels = rng.integers(0, len(CLASSES), (128, 256), np.uint8)
+        labels = rng.integers(0, len(classes), (128, 256), np.uint8)
         Image.fromarray(labels).save(run.predictions / image.name)
     scalars = run.work_dir / '20260101_000000/vis_data/scalars.json'
     scalars.parent.mkdir(parents=True)
@@ -234,6 +236,50 @@ def test_runs_of_other_settings_are_named_where_there_are_no_others(six_runs):
     file.write_text(file.read_text().replace('base_channels=8', 'base_channels=16'))
     with pytest.raises(UserError, match=r'but 6 with others, such as .*none/seed0: take back'):
         report(file, work_dir=folder)
+
+
+def test_variants_of_other_classes_are_compared_in_those_that_they_share(
+    six_runs, toy_data, monkeypatch
+):
+    file, folder, runs = six_runs
+    monkeypatch.setattr(costs, 'SECONDS', 0.1)
+    file.write_text(file.read_text().replace('dict(hulls=', "dict(above=['sky', 'car'], hulls="))
+    for run in runs:
+        if run.variant == 'se':
+            shutil.rmtree(run.folder)
+            leave_results(run, toy_data, 4, ('street', *CLASSES[1:], 'fog'))
+    report(file, work_dir=folder)
+    text = (folder / 'report/report.md').read_text()
+    assert re.search(r'\n\| sky \| \d+\.\d+ \| not in its data \|\n', text)
+    assert re.search(r'\n\| street \| not in its data \| \d+\.\d+ \|\n', text)
+    assert re.search(r'\n\| car \| \d+\.\d+ \| \d+\.\d+ \|\n', text)
+    (row,) = (line for line in text.splitlines() if line.startswith('| se |') and ' MB ' in line)
+    _, _, above, hulls, _, _, over_images, *_ = row.split(' | ')
+    assert above == over_images == 'not measured' and '(3)' in hulls
+    assert (folder / 'report/classes.png').is_file()
+    none, *_, se = csv.DictReader((folder / 'report/results.csv').open())
+    assert none['IoU sky'] and se['IoU street']
+    assert none['IoU street'] == se['IoU sky'] == se['IoU above'] == ''
+
+
+@pytest.mark.parametrize('noted', ['train/iter_4.pth', 'work_dirs/studies/tiny/x/train/iter_4.pth'])
+def test_a_folder_that_was_moved_keeps_its_links_and_versions(
+    six_runs, tmp_path, monkeypatch, noted
+):
+    """Earlier versions noted the checkpoint as seen from where the study was started."""
+    file, folder, runs = six_runs
+    monkeypatch.setattr(costs, 'SECONDS', 0.1)
+    for run in runs:
+        run.note(checkpoint=noted)
+    (tmp_path / 'elsewhere').mkdir()
+    moved = folder.rename(tmp_path / 'elsewhere/moved')
+    report(file, work_dir=moved)
+    out = moved / 'report'
+    text = (out / 'report.md').read_text()
+    assert text.count('[checkpoint](../none/seed') == 3 and 'torch 9.9' in text
+    rows = [*csv.DictReader((out / 'results.csv').open())]
+    rows += json.loads((out / 'results.json').read_text())['runs']
+    assert all((out / row['checkpoint']).is_file() for row in rows) and len(rows) == 12
 
 
 def test_a_class_group_of_unknown_classes_is_told(six_runs):

@@ -235,6 +235,15 @@ def test_what_was_measured_outlives_the_predictions(run, monkeypatch):
     assert run.metrics() == measured
 
 
+def test_the_checkpoint_is_noted_as_seen_from_the_folder_of_the_run(run, monkeypatch):
+    monkeypatch.setattr(runs, '_step', lambda *rest: (0, ''))
+    monkeypatch.setattr(runs, 'run_checkpoints', lambda folder: [folder / 'iter_1.pth'])
+    assert run.checkpoint is None
+    execute(run)
+    assert run.state()['checkpoint'] == 'train/iter_1.pth'
+    assert run.checkpoint == run.folder / 'train/iter_1.pth'
+
+
 def test_a_done_run_may_lack_metrics(run):
     """For instance where its folder of predictions was deleted before they were read."""
     run.note(state=DONE)
