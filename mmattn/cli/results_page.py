@@ -1,7 +1,6 @@
 """The page of what was measured, docs/results.md, from the rows of finished runs."""
 
 import shlex
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from math import prod
 from pathlib import Path
@@ -23,7 +22,7 @@ from mmattn.errors import UserError
 from mmattn.models.mechanisms import TABLE
 from mmattn.studies.drawing import CAPTION, bars_of, draw_differences
 from mmattn.studies.evidence import EvidenceRow, current, read_evidence
-from mmattn.studies.report_text import by_chance, verdict
+from mmattn.studies.report_text import by_chance, listed, number_of, verdict
 from mmattn.studies.statistics import paired_difference
 from mmattn.visualization.comparisons import Bar
 
@@ -168,18 +167,11 @@ def _origin(file: Path, variants: Variants, earlier: int) -> str:
     seeds = ', '.join(map(str, sorted({row.seed for row in rows})))
     lines = [f'rows: [{file.name}](../{FOLDER}/{file.name})', f'seeds: {seeds}']
     for key in _ORIGIN:
-        values = Counter(getattr(row, key) or 'not noted' for row in rows)
-        words = [f'{each} ({_count(n, "run")})' for each, n in values.items()]
-        words = words if len(values) > 1 else list(values)
         if key != 'note' or any(row.note for row in rows):
-            lines.append(f'{key}: {"; ".join(words)}')
+            lines.append(f'{key}: {listed(getattr(row, key) for row in rows)}')
     if earlier:
-        lines.append(f'not counted: {_count(earlier, "row")} of an earlier config of a variant')
+        lines.append(f'not counted: {number_of(earlier, "row")} of an earlier config of a variant')
     return ''.join(f'- {line}\n' for line in lines)
-
-
-def _count(number: int, what: str) -> str:
-    return f'{number} {what}{"s" if number > 1 else ""}'
 
 
 def _training(name: str, row: EvidenceRow) -> str:

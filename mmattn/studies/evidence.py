@@ -91,10 +91,8 @@ def append_run(
         miou=round(score, 4),
         seconds=round(state.get('train_seconds', 0) + state.get('test_seconds', 0), 1),
         class_iou=json.dumps(measured.class_iou, separators=(',', ':')),
-        commit=state.get('commit', ''),
-        versions=', '.join(f'{name} {version}' for name, version in measured.versions.items()),
-        machine=state.get('machine', ''),
         note='',
+        **measured.origin,
     )
     return row, append_row(path, row, _KEY)
 

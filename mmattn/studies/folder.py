@@ -9,7 +9,6 @@ from mmengine.config import Config
 
 from mmattn.errors import UserError
 from mmattn.files import write_atomically
-from mmattn.provenance import commit
 from mmattn.studies.plan import Study, Variant
 from mmattn.studies.runs import Run, end_what_is_left, read_state
 
@@ -85,7 +84,7 @@ def take_over(folder: Path, resume: bool, amp: bool) -> None:
 def write_note(folder: Path, amp: bool, seeds: Sequence[int]) -> None:
     """Keep the options of this start, and the seeds of all starts."""
     seeds = sorted({*earlier_note(folder).get('seeds', ()), *seeds})
-    note = {'amp': amp, 'seeds': seeds, 'commit': commit()}
+    note = {'amp': amp, 'seeds': seeds}
     write_atomically(folder / 'study.json', json.dumps(note).encode())
 
 

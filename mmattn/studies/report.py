@@ -227,18 +227,21 @@ def _numbers(
                 for group, classes in study.class_groups.items()
             },
         }
+    versions = {each.run: each.origin['versions'] for each in results.finished}
     runs = [
         {'variant': run.variant, 'seed': run.seed, **run.state()}
         | {'metrics': (run.metrics() or {}).get('metrics')}
         | {'class_iou': (run.metrics() or {}).get('class_iou')}
         | {'checkpoint': run.checkpoint and relative(run.checkpoint)}
+        | {'versions': versions.get(run)}
         for run in results.runs
     ]
     return {
         'study': study.name,
         'question': study.question,
         'baseline': study.baseline,
-        **note,
+        'amp': note['amp'],
+        'seeds': note['seeds'],
         'variants': variants,
         'runs': runs,
     }

@@ -1,5 +1,8 @@
 """The sentences of a report. They follow from the numbers."""
 
+from collections import Counter
+from collections.abc import Iterable
+
 from mmattn.evaluation.scores import CONFIDENCE
 from mmattn.studies.costs import VariantCost
 from mmattn.studies.overview import counts
@@ -48,10 +51,21 @@ def by_chance(intervals: int) -> str:
     )
 
 
+def listed(values: Iterable[str]) -> str:
+    """`abc1234 (2 runs); def5678 (1 run)`; what all runs are of stands without their number."""
+    found = Counter(value or 'not noted' for value in values)
+    words = [f'{value} ({number_of(count, "run")})' for value, count in found.items()]
+    return '; '.join(words if len(found) > 1 else found)
+
+
+def number_of(count: int, what: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f'{count} {what}{"s" if count > 1 else ""}'
+
+
 def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[Block]:
     """How each number came about."""
-    finished = [each for seeds in results.measured.values() for each in seeds.values()]
-    versions = finished[0].versions
+    origins = [each.origin for each in results.finished]
     return [
         Heading('How to read this'),
         Bullets(
@@ -69,7 +83,8 @@ def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[B
                 'all studies that have nothing to show. So the sentences above follow Student.',
                 f'over images: {CONFIDENCE:.0%} interval of the same difference by the bootstrap '
                 'over test images, with these trained weights. It answers: would other images of '
-                'this kind say the same?',
+                'this kind say the same? It takes images to be independent of each other. Frames '
+                "of one video are alike: where the images are such, as CamVid's, it is too short.",
                 f'seeds for {DIFFERENCE}: how many seeds a paired t test needs to show a '
                 f'difference of {DIFFERENCE} points with a power of {POWER:.0%}, if seeds spread '
                 'as these do. From few seeds this is a rough number.',
@@ -84,9 +99,7 @@ def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[B
             [
                 f'options: seeds {", ".join(map(str, note["seeds"]))}'
                 f'{", mixed precision" if note["amp"] else ""}',
-                f'commit: {note.get("commit") or "not known"}',
-                'versions: '
-                + (', '.join(f'{name} {each}' for name, each in versions.items()) or 'not known'),
+                *(f'{key}: {listed(each[key] for each in origins)}' for key in origins[0]),
                 *([f'data: {results.study.data}'] if results.study.data else []),
             ]
         ),

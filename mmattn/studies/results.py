@@ -52,8 +52,17 @@ class Measured:
                 areas[:, index[row['class']]] = int(row['intersection']), int(row['union'])
         return images
 
-    @cached_property
-    def versions(self) -> dict[str, str]:
+    @property
+    def origin(self) -> dict[str, str]:
+        """Commit, versions and machine that made it, in words; empty where they were not noted."""
+        state = self.run.state()
+        return {
+            'commit': state.get('commit') or '',
+            'versions': ', '.join(f'{name} {each}' for name, each in self._versions().items()),
+            'machine': state.get('machine') or '',
+        }
+
+    def _versions(self) -> dict[str, str]:
         """Of the packages that trained it."""
         if self.run.checkpoint is None:
             return {}

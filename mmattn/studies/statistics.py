@@ -129,7 +129,8 @@ def interval_over_images(
 
     Each resample draws as many images as there are, with replacement, the same for both models and
     all seeds. It holds the trained weights fixed: what it tells is what the choice of test images
-    decides.
+    decides. Images count as independent of each other; frames of one video are not, and make it too
+    short.
 
     Args:
         baseline, variant: For each seed that both have, the areas of each image, of shape

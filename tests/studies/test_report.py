@@ -104,7 +104,8 @@ def test_six_finished_runs_are_reported_within_twenty_seconds(six_runs):
     )
     assert 'Runs: 6 of 6 done.' in text
     assert '| hulls IoU |' in text
-    assert 'seeds for 0.5' in text and 'torch 9.9' in text
+    assert 'seeds for 0.5' in text and '- versions: torch 9.9\n' in text
+    assert 'Frames of one video are alike' in text
     (row,) = (line for line in text.splitlines() if line.startswith('| se |') and ' MB ' in line)
     assert '| +4.20 (+3.70 to +4.70) | (+4.00 to +4.40) |' in row
     for name in re.findall(r'\]\((.+?)\)', text):
@@ -280,6 +281,25 @@ def test_a_folder_that_was_moved_keeps_its_links_and_versions(
     rows = [*csv.DictReader((out / 'results.csv').open())]
     rows += json.loads((out / 'results.json').read_text())['runs']
     assert all((out / row['checkpoint']).is_file() for row in rows) and len(rows) == 12
+
+
+def test_a_report_names_what_made_its_runs_not_what_looked_at_them_last(six_runs, monkeypatch):
+    file, folder, runs = six_runs
+    monkeypatch.setattr(costs, 'SECONDS', 0.1)
+    for run in runs[:-1]:
+        run.note(commit='abc1234' if run.seed else 'def5678', machine='a processor, 2 cores')
+    runs[0].checkpoint.with_suffix('.json').write_text(json.dumps({'versions': {'torch': '8.8'}}))
+    runs[1].checkpoint.with_suffix('.json').unlink()
+    note = json.loads((folder / 'study.json').read_text())
+    (folder / 'study.json').write_text(json.dumps(note | {'commit': 'of the last start'}))
+    report(file, work_dir=folder)
+    text = (folder / 'report/report.md').read_text()
+    assert '- commit: def5678 (2 runs); abc1234 (3 runs); not noted (1 run)\n' in text
+    assert '- versions: torch 8.8 (1 run); torch 9.9 (4 runs); not noted (1 run)\n' in text
+    assert '- machine: a processor, 2 cores (5 runs); not noted (1 run)\n' in text
+    numbers = (folder / 'report/results.json').read_text()
+    assert 'last start' not in text + numbers
+    assert json.loads(numbers)['runs'][0]['versions'] == 'torch 8.8'
 
 
 def test_a_class_group_of_unknown_classes_is_told(six_runs):
