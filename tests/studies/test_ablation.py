@@ -106,11 +106,14 @@ def test_a_study_killed_twenty_times_repeats_and_loses_nothing(write_study, tmp_
     runs = [folder / variant / f'seed{seed}' for seed in (0, 1) for variant in ('none', 'se')]
     for number in range(20):
         process = start(study, folder, jobs=2, resume=folder.exists())
+        if number == 14:  # a run is finished from here on, however slow the machine is
+            wait_for(lambda: any(read_state(run)['state'] == DONE for run in runs), process, folder)
         kill_somewhere(process, folder, runs, moments, number)
         for run, state in done.items():
             assert read_state(run) == state, 'a finished run was touched'
         done |= {run: read_state(run) for run in runs if read_state(run)['state'] == DONE}
 
+    assert done, 'else it is not seen that no finished run is repeated'
     result = ablate(study, work_dir=folder, resume=True, jobs=2)
     assert set(result.states.values()) == {DONE}
     for run, state in done.items():
