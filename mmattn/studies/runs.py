@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ TO_DO, RUNNING, DONE, FAILED, STOPPED = 'to do', 'running', 'done', 'failed', 's
 # What a command that was asked to end exits with: a training after it has saved, others at once.
 _ASKED_TO_END = (75, 130, -signal.SIGTERM, -signal.SIGHUP, -signal.SIGINT)
 _MEASURED = ('metrics', 'class_iou')  # keys of the metrics that the test writes, and of the state
+_BETWEEN_NOTES = 5.0  # seconds of a command that are lost at most where its study is killed
 _PATIENCE = 120  # seconds in which a process that was asked to end may save a checkpoint
 _ERROR = re.compile(r'error: |[\w.]*(Error|Exception)\b')
 
@@ -136,10 +138,7 @@ def execute(
     run.note(state=RUNNING, error=None, began=time.time(), **_origin(run))
     trained = run.state().get('trained') and run_checkpoints(run.work_dir)
     for step in ('test',) if trained else ('train', 'test'):
-        began = time.time()
         code, error = _step(run, step, environment, on_start)
-        seconds = run.state().get(f'{step}_seconds', 0) + time.time() - began
-        run.note(**{f'{step}_seconds': round(seconds, 1)})
         if code:
             run.note(state=state_after(code), error=error)
             return
@@ -185,8 +184,23 @@ def _step(
         run.note(
             step=step, host=socket.gethostname(), pid=process.pid, started=start_of(process.pid)
         )
-        code = process.wait()
+        code = _wait(run, step, process)
     return code, last_error(run.log.read_bytes()[begin:].decode(errors='replace'), code)
+
+
+def _wait(run: Run, step: str, process: subprocess.Popen) -> int:
+    """The exit code of a command; the state file says how long it took, in all starts.
+
+    It says so while the command runs, too: this process may be killed at any time.
+    """
+    key = f'{step}_seconds'
+    before, began, code = run.state().get(key, 0), time.monotonic(), None
+    while code is None:
+        with suppress(subprocess.TimeoutExpired):
+            code = process.wait(_BETWEEN_NOTES)
+        with suppress(OSError):  # a full disk: the command may yet end well
+            run.note(**{key: round(before + time.monotonic() - began, 1)})
+    return code
 
 
 def _arguments(run: Run, step: str) -> list[str]:

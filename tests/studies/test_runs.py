@@ -1,6 +1,7 @@
 """What a run of a study says of itself, and what a start does with what it finds."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
@@ -193,6 +194,26 @@ def test_a_training_that_is_done_is_not_repeated(run, monkeypatch):
     execute(run)
     assert steps == ['train', 'test', 'test']
     assert (run.state()['state'], run.state()['error']) == (DONE, None)
+
+
+def test_the_time_of_a_training_outlives_a_kill_of_its_study(run, tmp_path, monkeypatch):
+    program, over = tmp_path / 'program', tmp_path / 'over'
+    wait = 'while kill -0 $PPID 2>/dev/null; do sleep 0.05; done'
+    program.write_text(f'#!/bin/sh\n[ -e {over} ] && exit 1\n{wait}\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, 'executable', str(program))
+    monkeypatch.setattr(runs, '_BETWEEN_NOTES', 0.1)
+    study = multiprocessing.get_context('fork').Process(target=execute, args=(run,))
+    study.start()
+    deadline = time.monotonic() + 20
+    while (known := run.state().get('train_seconds', 0)) < 0.5 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    study.kill()
+    study.join()
+    over.touch()
+    execute(run)
+    assert run.state()['state'] == FAILED
+    assert run.state()['train_seconds'] >= known >= 0.5
 
 
 def test_a_trained_run_whose_checkpoints_are_gone_is_trained_again(run, monkeypatch):
