@@ -37,11 +37,30 @@ def plan_runs(study: Study, folder: Path, seeds: Sequence[int], amp: bool) -> li
 
 
 def earlier_note(folder: Path) -> dict[str, Any]:
-    """Options and seeds of the earlier starts of a study; nothing where there was none."""
+    """Options and seeds of the earlier starts of a study; nothing where there was none.
+
+    Raises:
+        UserError: The folder is a file, or the note in it is damaged.
+    """
+    path = folder / 'study.json'
     try:
-        return json.loads((folder / 'study.json').read_bytes())
+        note = json.loads(path.read_bytes())
     except FileNotFoundError:
         return {}
+    except NotADirectoryError as error:
+        raise UserError(
+            f'{folder} cannot hold the runs of a study: it is a file, or lies below one; name the '
+            'folder of its runs (--work-dir)'
+        ) from error
+    except ValueError:
+        note = None
+    if not isinstance(note, dict) or not note.keys() >= {'amp', 'seeds'}:
+        raise UserError(
+            f'{path} is damaged: it shall hold the options of the study. The runs beside it are '
+            'as they were: remove the file and start `mmattn ablate` again with the same --seeds '
+            'and --amp; it repeats nothing that is done'
+        )
+    return note
 
 
 def config_path(folder: Path, variant: Variant) -> Path:

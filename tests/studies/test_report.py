@@ -302,6 +302,13 @@ def test_a_report_names_what_made_its_runs_not_what_looked_at_them_last(six_runs
     assert json.loads(numbers)['runs'][0]['versions'] == 'torch 8.8'
 
 
+def test_a_file_in_the_place_of_the_runs_is_told(write_study, tmp_path):
+    (tmp_path / 'file').touch()
+    for place in ('file', 'file/below'):
+        with pytest.raises(UserError, match=f'{place} cannot hold the runs .*--work-dir'):
+            report(write_study(), work_dir=tmp_path / place)
+
+
 def test_a_class_group_of_unknown_classes_is_told(six_runs):
     file, folder, _ = six_runs
     file.write_text(file.read_text().replace("['car', 'boat']", "['car', 'ship']"))

@@ -113,6 +113,21 @@ def test_an_earlier_start_is_gone_on_with_only_when_asked(tmp_path):
         take_over(tmp_path, resume=True, amp=True)
 
 
+@pytest.mark.parametrize('text', ['', '{"amp": fal', '[0, 1]', '{"seeds": [0]}'])
+@pytest.mark.parametrize('resume', [False, True])
+def test_a_damaged_note_is_told_and_without_it_the_runs_count(run, tmp_path, text, resume):
+    run.note(state=DONE)
+    note = tmp_path / 'study.json'
+    note.write_text(text)
+    with pytest.raises(UserError, match=r'study\.json is damaged.* remove the file and start'):
+        take_over(tmp_path, resume, amp=False)
+    assert note.read_text() == text
+    note.unlink()
+    take_over(tmp_path, resume, amp=False)
+    move_aside(run)
+    assert run.state()['state'] == DONE
+
+
 @pytest.mark.parametrize(
     ('output', 'code', 'line'),
     [
