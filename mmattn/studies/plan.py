@@ -131,7 +131,7 @@ def load_study(path: str | Path) -> Study:
     """Read a study file and merge the config of each variant.
 
     Args:
-        path: A file, or the name of one of mmattn's own in `configs/studies`.
+        path: A file, or the name of one of mmattn's own, alone or after `configs/studies/`.
 
     Raises:
         UserError: The file is not there or no study, or a variant cannot be merged.
@@ -214,8 +214,12 @@ def _read(path: Path, what: str) -> Config:
 
 
 def _find(path: Path) -> Path:
+    """The file of a study: as named, or the one of ours of that name."""
     ours = CONFIGS / 'studies'
-    for file in (path, ours / path.name, ours / f'{path.name}.py'):
+    files = [path]
+    if path.parent.parts[-2:] in ((), ('configs', 'studies')):
+        files += [ours / path.name, ours / f'{path.name}.py']
+    for file in files:
         if file.is_file():
             return file
     names = {file.stem: str(file) for file in ours.glob('*.py')}

@@ -157,6 +157,24 @@ def test_an_unknown_study_names_those_like_it():
         load_study('toy_plugin')
 
 
+@pytest.mark.parametrize(
+    'path',
+    ['fla', 'fla.py', 'configs/studies/fla.py', 'configs/studies/fla', '../configs/studies/fla.py'],
+)
+def test_our_studies_are_found_from_any_folder(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert load_study(path).name == 'fla'
+
+
+@pytest.mark.parametrize(
+    'path', ['no_such_dir/fla.py', '/elsewhere/fla.py', 'studies/fla', './x/fla']
+)
+def test_a_path_elsewhere_is_none_of_our_studies(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f'study {Path(path)} not found; did you mean .*fla.py'):
+        load_study(path)
+
+
 def test_overrides_are_flattened_to_dotted_keys():
     nested = {'a': {'b.c': 1, 'd': {}}, 'e': [{'f': 2}]}
     assert dict(flatten(nested)) == {'a.b.c': 1, 'a.d': {}, 'e': [{'f': 2}]}
