@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
+from rich.table import Table
 
 from mmattn.engine.lock import sole_run
 from mmattn.engine.runner import separate_run
@@ -168,12 +169,12 @@ def _run(
     settings = study.variants[study.baseline].settings
     iterations = (settings.get('train_cfg') or {}).get('max_iters')
 
-    def table():
-        return overview.table(runs, iterations, study.question)
+    def fitting_table() -> Table:
+        return overview.fitting_table(runs, iterations, study.question, log.console)
 
     log(f'{study.name}: {len(runs)} runs, {len(runs) - len(to_do)} of them done')
     seen: dict[Run, tuple] = {}
-    live = Live(table(), console=log.console, auto_refresh=False)
+    live = Live(fitting_table(), console=log.console, auto_refresh=False)
     with live if log.console.is_terminal else nullcontext():
         try:
             for run in to_do:
@@ -190,9 +191,10 @@ def _run(
                             keep(run)
                     seen[run] = now
                 if log.console.is_terminal:
-                    live.update(table(), refresh=True)
+                    live.update(fitting_table(), refresh=True)
                 if not over:
                     time.sleep(_REFRESH)
         finally:
             launcher.stop()
+            live.update(overview.table(runs, iterations, study.question))  # it stays: all rows
     log(overview.summary(runs, iterations))

@@ -1,8 +1,11 @@
 """How far a study is: a table for a terminal, and lines for a log."""
 
 import time
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -12,13 +15,15 @@ from mmattn.studies.runs import DONE, FAILED, RUNNING, STOPPED, TO_DO, Run
 from mmattn.visualization.curves import Curve, read_curves
 
 _ENDED = (FAILED, STOPPED)
+_FIRST = (RUNNING, FAILED, STOPPED, DONE, TO_DO)  # what is shown where there is no space for all
 _STYLES = {TO_DO: 'dim', RUNNING: 'cyan', DONE: 'green', FAILED: 'red', STOPPED: 'yellow'}
 
 
-def curves_of(run: Run) -> tuple[Curve, Curve]:
-    """Training loss and validation mIoU of a run so far."""
+def curves_of(run: Run, since: float = 0) -> tuple[Curve, Curve]:
+    """Training loss and validation mIoU of a run so far, from what was written since a time."""
+    files = [path for path in scalar_files(run.work_dir) if path.stat().st_mtime >= since]
     try:
-        return read_curves(scalar_files(run.work_dir))
+        return read_curves(files)
     except UserError:  # a line that is being written
         return {}, {}
 
@@ -31,20 +36,28 @@ def table(runs: Sequence[Run], iterations: int | None, title: str) -> Table:
         iterations: Of a training, where it is known.
         title: Line above the table.
     """
-    seeds = sorted({run.seed for run in runs})
-    shown = Table(title=title, title_justify='left', caption=summary(runs, iterations))
-    shown.caption_justify = 'left'
-    shown.add_column('variant')
-    for seed in seeds:
-        shown.add_column(f'seed {seed}', justify='right')
-    shown.add_column('mean', justify='right')
-    for variant in dict.fromkeys(run.variant for run in runs):
-        row = {run.seed: run for run in runs if run.variant == variant}
-        scores = [score for run in row.values() if (score := miou(run)) is not None]
-        mean = f'{sum(scores) / len(scores):.2f}' if scores else ''
-        cells = [_cell(row[seed]) if seed in row else '' for seed in seeds]
-        shown.add_row(variant, *cells, mean)
-    return shown
+    return _table(_rows(runs), runs, title, summary(runs, iterations))
+
+
+def fitting_table(
+    runs: Sequence[Run], iterations: int | None, title: str, console: Console
+) -> Table:
+    """The same with as many rows as the console is high for, what runs and what failed first."""
+    rows, words = _rows(runs), summary(runs, iterations)
+    ranks = {name: len(_FIRST) for name in rows}
+    for run in runs:
+        ranks[run.variant] = min(ranks[run.variant], _FIRST.index(run.state()['state']))
+    order = sorted(rows, key=ranks.__getitem__)
+
+    def of(count: int) -> Table:
+        hidden = order[count:]
+        shown = {name: cells for name, cells in rows.items() if name not in hidden}
+        more = f'; {len(hidden)} more variants' if hidden else ''
+        return _table(shown, runs, title, words + more)
+
+    counts = range(len(rows) + 1)
+    too_many = bisect_right(counts, console.height, key=lambda n: len(console.render_lines(of(n))))
+    return of(max(too_many - 1, 0))
 
 
 def lines(runs: Iterable[Run]) -> list[str]:
@@ -81,22 +94,66 @@ def seconds_left(runs: Sequence[Run], iterations: int | None) -> float | None:
         if state['state'] == DONE
     ]
     running = [run for run in runs if states[run]['state'] == RUNNING]
-    spent = {run: time.time() - states[run].get('began', time.time()) for run in running}
-    if whole:
-        total = sum(whole) / len(whole)
-    else:
-        guesses = []
-        for run in running:
-            loss, mious = curves_of(run)
-            done = max([*loss, *mious], default=0)
-            if done and iterations:
-                guesses.append(spent[run] * iterations / done)
-        if not guesses:
-            return None
-        total = sum(guesses) / len(guesses)
+    if not whole:
+        whole = [took for run in running if (took := _whole_seconds(run, iterations)) is not None]
+    if not whole:
+        return None
+    total = fmean(whole)
     waiting = sum(state['state'] == TO_DO for state in states.values())
-    rest = waiting * total + sum(max(total - spent[run], 0) for run in running)
+    rest = waiting * total + sum(_left(run, iterations, total) for run in running)
     return rest / max(len(running), 1)
+
+
+def _whole_seconds(run: Run, iterations: int | None) -> float | None:
+    """What all iterations of a running run would take, at its pace since its last start."""
+    began = _began(run)
+    here, _ = curves_of(run, since=began)
+    if not here or not iterations:
+        return None
+    whole, _ = curves_of(run)
+    before = max((step for step in whole if step < min(here)), default=0)
+    return (time.time() - began) * iterations / (max(here) - before)
+
+
+def _left(run: Run, iterations: int | None, total: float) -> float:
+    """Seconds of a running run, by the iterations of all its starts; else by its time."""
+    if iterations:
+        loss, mious = curves_of(run)
+        return total * max(1 - max([*loss, *mious], default=0) / iterations, 0)
+    return max(total - (time.time() - _began(run)), 0)
+
+
+def _began(run: Run) -> float:
+    return run.state().get('began', time.time())
+
+
+def _rows(runs: Sequence[Run]) -> dict[str, list[Text | str]]:
+    """The cells of each variant."""
+    seeds = _seeds(runs)
+    rows = {}
+    for variant in dict.fromkeys(run.variant for run in runs):
+        row = {run.seed: run for run in runs if run.variant == variant}
+        scores = [score for run in row.values() if (score := miou(run)) is not None]
+        cells = [_cell(row[seed]) if seed in row else '' for seed in seeds]
+        rows[variant] = [variant, *cells, f'{fmean(scores):.2f}' if scores else '']
+    return rows
+
+
+def _seeds(runs: Sequence[Run]) -> list[int]:
+    return sorted({run.seed for run in runs})
+
+
+def _table(
+    rows: Mapping[str, Sequence[Text | str]], runs: Sequence[Run], title: str, caption: str
+) -> Table:
+    shown = Table(title=title, title_justify='left', caption=caption, caption_justify='left')
+    shown.add_column('variant')
+    for seed in _seeds(runs):
+        shown.add_column(f'seed {seed}', justify='right')
+    shown.add_column('mean', justify='right')
+    for cells in rows.values():
+        shown.add_row(*cells)
+    return shown
 
 
 def _cell(run: Run) -> Text:
