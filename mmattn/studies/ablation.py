@@ -16,6 +16,7 @@ from mmattn.engine.runner import separate_run
 from mmattn.errors import UserError
 from mmattn.files import check_writable
 from mmattn.studies import overview
+from mmattn.studies.checks import check_data_sets, check_variants
 from mmattn.studies.evidence import append_run, read_evidence
 from mmattn.studies.folder import (
     move_aside,
@@ -26,7 +27,7 @@ from mmattn.studies.folder import (
     write_note,
 )
 from mmattn.studies.launchers import LocalLauncher, SlurmLauncher
-from mmattn.studies.plan import Study, check_seeds, check_variants, load_study
+from mmattn.studies.plan import Study, check_seeds, load_study
 from mmattn.studies.runs import DONE, TO_DO, Run
 
 LAUNCHERS = ('local', 'slurm')
@@ -106,6 +107,8 @@ def ablate(
         configs = write_configs(plan, folder)
         parameters = check_variants(plan, configs)
         runs = plan_runs(plan, folder, seeds, amp)
+        if launcher == 'local':  # that of jobs may lie on their machines alone
+            check_data_sets(plan, configs, [run.variant for run in _to_do(runs)])
         for run in runs:
             move_aside(run)
         write_note(folder, amp, seeds)
@@ -113,6 +116,10 @@ def ablate(
         keep = _Keeper(Path(append), plan, parameters, log) if append else lambda run: None
         _run(plan, runs, started, log, keep)
     return Ablation(plan, folder, runs)
+
+
+def _to_do(runs: Sequence[Run]) -> list[Run]:
+    return [run for run in runs if run.state()['state'] != DONE]
 
 
 class _Log:
@@ -162,7 +169,7 @@ def _run(
     keep: Callable[[Run], None],
 ) -> None:
     """Run what is to do, and show how it goes."""
-    to_do = [run for run in runs if run.state()['state'] != DONE]
+    to_do = _to_do(runs)
     for run in runs:
         if run not in to_do:
             keep(run)

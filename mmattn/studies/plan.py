@@ -20,14 +20,7 @@ from mmattn.errors import UserError, first_line, passes_modules_of_the_user, pla
 
 import_mmseg()
 
-from mmattn.preflight.config import (  # noqa: E402
-    CONFIGS,
-    READ_BY_RUNS,
-    load_config,
-    require_keys,
-)
-from mmattn.preflight.model import look_at_model  # noqa: E402
-from mmattn.preflight.pretrained import drop_pretrained  # noqa: E402
+from mmattn.preflight.config import CONFIGS, READ_BY_RUNS  # noqa: E402
 
 DEFAULT_SEEDS = (0, 1, 2)
 _NAME = re.compile(r'\w[\w.+-]*')
@@ -37,15 +30,6 @@ _TAKEN = ('report', 'slurm')  # folders of a study beside those of its variants
 def _digest(settings: Mapping[str, Any]) -> str:
     text = json.dumps(settings, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _without(settings: Any, key: str) -> Any:
-    """Nested settings without one key, wherever it stands."""
-    if isinstance(settings, Mapping):
-        return {name: _without(value, key) for name, value in settings.items() if name != key}
-    if isinstance(settings, list | tuple):
-        return [_without(value, key) for value in settings]
-    return settings
 
 
 def _is(kind: type, of: type | None = None) -> Callable[[Any], bool]:
@@ -92,7 +76,7 @@ class Variant:
     @cached_property
     def portable_digest(self) -> str:
         """The same on machines that have the data in other folders."""
-        return _digest(_without(self.settings, 'data_root'))
+        return _digest(without(self.settings, 'data_root'))
 
     @property
     def text(self) -> str:
@@ -171,28 +155,6 @@ def check_seeds(seeds: Sequence[int]) -> None:
         raise UserError(f'seeds must be different whole numbers from 0 on, got {list(seeds)}')
 
 
-def check_variants(study: Study, configs: Mapping[str, Path]) -> dict[str, int]:
-    """Raise UserError where a config names what does not exist, or a model that cannot be built.
-
-    Args:
-        study: The study.
-        configs: The config file of each variant.
-
-    Returns:
-        The number of parameters of each variant's model.
-    """
-    parameters = {}
-    for name, path in configs.items():
-        try:
-            cfg = load_config(path)
-            require_keys(cfg, path, 'model')
-            drop_pretrained(cfg)
-            parameters[name] = look_at_model(cfg).parameters
-        except UserError as error:
-            raise UserError(f'variant {name!r} of study {study.name}: {error}') from error
-    return parameters
-
-
 def flatten(overrides: Mapping[str, Any], place: str = '') -> Iterator[tuple[str, Any]]:
     """(dotted key, value) of nested overrides; lists, and dicts without keys, are values."""
     for key, value in overrides.items():
@@ -200,6 +162,15 @@ def flatten(overrides: Mapping[str, Any], place: str = '') -> Iterator[tuple[str
             yield from flatten(value, f'{place}{key}.')
         else:
             yield f'{place}{key}', value
+
+
+def without(settings: Any, key: str) -> Any:
+    """Nested settings without one key, wherever it stands."""
+    if isinstance(settings, Mapping):
+        return {name: without(value, key) for name, value in settings.items() if name != key}
+    if isinstance(settings, list | tuple):
+        return [without(value, key) for value in settings]
+    return settings
 
 
 def _read(path: Path, what: str) -> Config:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from mmattn.cli import main
 from mmattn.cli.ablate import _exit_code, _option
 from mmattn.errors import UserError
 from mmattn.studies.ablation import ablate
@@ -51,3 +52,15 @@ def test_where_there_is_no_slurm_nothing_is_written(tmp_path, monkeypatch):
     with pytest.raises(UserError, match='slurm'):
         ablate('toy_plugins', launcher='slurm', work_dir=tmp_path / 'work')
     assert not (tmp_path / 'work').exists()
+
+
+def test_without_its_data_nothing_is_started(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv('MMATTN_DATA', str(tmp_path / 'nowhere'))
+    work = tmp_path / 'work'
+    for _ in range(2):  # the second needs no --resume
+        with pytest.raises(SystemExit) as exit_code:
+            main(['ablate', 'toy_plugins', '--seeds', '0', '--work-dir', str(work)])
+        assert exit_code.value.code == 2
+        assert 'mmattn prepare' in capsys.readouterr().err
+    assert not list(work.rglob('state.json'))
+    assert not (work / 'study.json').exists()

@@ -9,7 +9,8 @@ from mmengine.config import Config
 from mmattn.engine.runner import separate_run
 from mmattn.errors import UserError
 from mmattn.preflight.config import CONFIGS
-from mmattn.studies.plan import check_variants, flatten, load_study
+from mmattn.studies.checks import check_data_sets, check_variants
+from mmattn.studies.plan import Study, flatten, load_study
 
 (BASE,) = CONFIGS.glob('danet/danet_r18-d8_*_toy-128x256.py')
 STUDIES = sorted(CONFIGS.glob('studies/*.py'))
@@ -151,6 +152,69 @@ def test_a_model_that_cannot_be_built_is_told_with_its_variant(tmp_path, key, va
         check_variants(study, {'none': path})
 
 
+def configs_of(study: Study, folder: Path) -> dict[str, Path]:
+    paths = {name: folder / f'{name}.py' for name in study.variants}
+    for name, path in paths.items():
+        path.write_text(study.variants[name].text)
+    return paths
+
+
+@pytest.mark.parametrize(
+    ('key', 'value', 'words'),
+    [
+        ('test_dataloader.dataset.indices', 2, '2, but None'),
+        ('test_dataloader.dataset.data_prefix.img_path', 'other', "'other', but 'leftImg8bit/val'"),
+        ('test_dataloader.dataset.metainfo', dict(classes=('a',)), "'a'"),
+        ('model.decode_head.num_classes', 5, '5, but 8 in the baseline'),
+    ],
+)
+def test_a_variant_that_is_tested_on_something_else_is_refused(tmp_path, key, value, words):
+    study = load_study(write(tmp_path, f'variants = dict(none={{}}, other={{"{key}": {value!r}}})'))
+    with separate_run(), pytest.raises(UserError) as error:
+        check_variants(study, configs_of(study, tmp_path))
+    told = f"variant 'other' of study question: {key}"
+    assert str(error.value).startswith(told) and words in str(error.value)
+    assert 'cannot be compared' in str(error.value)
+
+
+def test_variants_may_differ_in_model_training_and_pipelines(tmp_path):
+    study = load_study(
+        write(
+            tmp_path,
+            'variants = dict(none={}, other={"model.decode_head.channels": 16, '
+            '"train_dataloader.dataset.indices": 9, "test_dataloader.dataset.pipeline": '
+            '[dict(type="LoadImageFromFile"), dict(type="PackSegInputs")]})',
+        )
+    )
+    with separate_run():
+        assert list(check_variants(study, configs_of(study, tmp_path))) == ['none', 'other']
+
+
+def test_data_that_is_not_there_is_told_with_its_remedy(tmp_path, monkeypatch):
+    monkeypatch.setenv('MMATTN_DATA', str(tmp_path / 'nowhere'))
+    study = load_study(write(tmp_path, 'variants = dict(none={}, other={})'))
+    with separate_run(), pytest.raises(UserError) as error:
+        check_data_sets(study, configs_of(study, tmp_path), study.variants)
+    assert "variant 'none' of study question: data root" in str(error.value)
+    assert 'nowhere' in str(error.value) and 'mmattn prepare' in str(error.value)
+
+
+def test_data_of_one_variant_alone_is_looked_at_too(tmp_path, toy_data, monkeypatch):
+    monkeypatch.setenv('MMATTN_DATA', str(toy_data))
+    study = load_study(
+        write(
+            tmp_path,
+            'variants = dict(none={}, same={}, '
+            'other={"train_dataloader.dataset.data_prefix.seg_map_path": "lost"})',
+        )
+    )
+    configs = configs_of(study, tmp_path)
+    with separate_run(), pytest.raises(UserError, match="variant 'other' of .*: label folder"):
+        check_data_sets(study, configs, study.variants)
+    with separate_run():
+        check_data_sets(study, configs, ['none', 'same'])
+
+
 def test_an_unknown_study_names_those_like_it():
     assert load_study('toy_plugins').name == 'toy_plugins'
     with pytest.raises(UserError, match='did you mean .*toy_plugins'):
@@ -185,8 +249,5 @@ def test_overrides_are_flattened_to_dotted_keys():
 def test_our_studies_can_be_run(path, tmp_path):
     """Each variant has a config whose parts exist, and none is another under a second name."""
     study = load_study(path)
-    configs = {name: tmp_path / f'{name}.py' for name in study.variants}
-    for name, file in configs.items():
-        file.write_text(study.variants[name].text)
-    check_variants(study, configs)
+    check_variants(study, configs_of(study, tmp_path))
     assert len({variant.digest for variant in study.variants.values()}) == len(study.variants)
