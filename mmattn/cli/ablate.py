@@ -12,7 +12,7 @@ from mmattn.signals import stop_signals
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('study', help='study file, or the name of one in configs/studies')
     parser.add_argument('--seeds', nargs='+', type=int, metavar='SEED', help="default: the study's")
-    parser.add_argument('--jobs', type=int, default=1, metavar='N', help='runs at a time')
+    parser.add_argument('--jobs', type=int, metavar='N', help='runs at a time, default 1')
     parser.add_argument('--launcher', choices=('local', 'slurm'), default='local')
     parser.add_argument(
         '--slurm-options',

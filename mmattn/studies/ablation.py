@@ -19,6 +19,7 @@ from mmattn.studies import overview
 from mmattn.studies.checks import check_data_sets, check_variants
 from mmattn.studies.evidence import append_run, read_evidence
 from mmattn.studies.folder import (
+    is_outdated,
     move_aside,
     plan_runs,
     study_folder,
@@ -26,7 +27,7 @@ from mmattn.studies.folder import (
     write_configs,
     write_note,
 )
-from mmattn.studies.launchers import LocalLauncher, SlurmLauncher
+from mmattn.studies.launchers import LocalLauncher, SlurmLauncher, check_jobs
 from mmattn.studies.plan import Study, check_seeds, load_study
 from mmattn.studies.runs import DONE, TO_DO, Run
 
@@ -57,7 +58,7 @@ def ablate(
     study: str | Path,
     *,
     seeds: Sequence[int] | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
     launcher: str = 'local',
     resume: bool = False,
     amp: bool = False,
@@ -70,7 +71,7 @@ def ablate(
     Args:
         study: Study file, or the name of one in `configs/studies`.
         seeds: Default: those of the study.
-        jobs: Runs at a time on this machine; they share its cores and GPUs.
+        jobs: Runs at a time on this machine, default 1; they share its cores and GPUs.
         launcher: local, or slurm for a job of Slurm for each run (with submitit).
         resume: Go on with an earlier start: what is done is not repeated, what was interrupted goes
             on from its last checkpoint, what failed is tried again, and a variant whose merged
@@ -93,6 +94,11 @@ def ablate(
         raise UserError(f'there is no launcher {launcher!r}; there are {", ".join(LAUNCHERS)}')
     if launcher_options and launcher != 'slurm':
         raise UserError(f'--slurm-options have no effect with --launcher {launcher}')
+    if jobs is not None and launcher != 'local':
+        raise UserError(
+            f'--jobs has no effect with --launcher {launcher}, which decides itself how many run '
+            'at a time: leave it out'
+        )
     folder = study_folder(plan, work_dir)
     check_writable(folder, 'work dir', 'name another with --work-dir')
     if append:
@@ -101,12 +107,13 @@ def ablate(
     if launcher == 'slurm':
         started = SlurmLauncher(folder / 'slurm', launcher_options or {})
     else:
-        started = LocalLauncher(jobs)
+        started = LocalLauncher(1 if jobs is None else jobs)
     with separate_run(), sole_run(folder):
         take_over(folder, resume, amp)
+        runs = plan_runs(plan, folder, seeds, amp)
+        check_jobs(started, filter(is_outdated, runs))
         configs = write_configs(plan, folder)
         parameters = check_variants(plan, configs)
-        runs = plan_runs(plan, folder, seeds, amp)
         if launcher == 'local':  # that of jobs may lie on their machines alone
             check_data_sets(plan, configs, [run.variant for run in _to_do(runs)])
         for run in runs:

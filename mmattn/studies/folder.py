@@ -107,12 +107,17 @@ def write_note(folder: Path, amp: bool, seeds: Sequence[int]) -> None:
     write_atomically(folder / 'study.json', json.dumps(note).encode())
 
 
+def is_outdated(run: Run) -> bool:
+    """Whether the folder of a run is that of other settings."""
+    state = read_state(run.folder)
+    return state.get('digest') is not None and not run.made(state)
+
+
 def move_aside(run: Run) -> None:
     """Keep the results of other settings under another name."""
-    state = read_state(run.folder)
-    digest = state.get('digest')
-    if digest is None or run.made(state):
+    if not is_outdated(run):
         return
+    digest = read_state(run.folder)['digest']
     end_what_is_left(run)
     kept = run.folder.parent / 'replaced' / f'{run.folder.name}-{digest}'
     kept.parent.mkdir(exist_ok=True)

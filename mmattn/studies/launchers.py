@@ -4,7 +4,7 @@ import os
 import queue
 import subprocess
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import torch
 
 from mmattn.errors import UserError, first_line
 from mmattn.files import write_atomically
-from mmattn.studies.runs import FAILED, RUNNING, TO_DO, Run, execute
+from mmattn.studies.runs import FAILED, RUNNING, TO_DO, Run, execute, read_state
 
 
 class LocalLauncher:
@@ -35,7 +35,13 @@ class LocalLauncher:
         for device in _devices(jobs):
             self._devices.put(device)
 
+    def job_of(self, run: Run) -> str | None:
+        """The job of Slurm that may be at a run: an earlier start left it, and it told no end."""
+        open_ended = read_state(run.folder)['state'] in (TO_DO, RUNNING)
+        return job_note(run).read_text() if open_ended and job_note(run).is_file() else None
+
     def start(self, run: Run) -> None:
+        job_note(run).unlink(missing_ok=True)
         if run.state()['state'] != TO_DO:  # of an earlier start
             run.note(state=TO_DO)
         self._futures[run] = self._pool.submit(self._execute, run)
@@ -106,15 +112,24 @@ class SlurmLauncher:
             raise UserError(f'--slurm-options: {first_line(error)}') from error
         self._jobs: dict[Run, Any] = {}
 
+    def job_of(self, run: Run) -> str | None:
+        """The job of an earlier start that waits or is at a run."""
+        job = self._earlier(run)
+        return job and job.job_id
+
     def start(self, run: Run) -> None:
-        note = run.folder / 'job'  # beside the state file, which the job writes
-        if note.is_file() and self._cluster == 'slurm':
-            job = self._submitit.SlurmJob(folder=self._folder, job_id=note.read_text())
-            if not job.done():
-                self._jobs[run] = job
-                return
-        self._jobs[run] = self._executor.submit(execute, run)
-        write_atomically(note, self._jobs[run].job_id.encode())
+        job = self._earlier(run)
+        if job is None:
+            run.note(state=TO_DO)  # of these settings, as long as the job waits
+            job = self._executor.submit(execute, run)
+            write_atomically(job_note(run), job.job_id.encode())
+        self._jobs[run] = job
+
+    def _earlier(self, run: Run) -> Any:
+        if self._cluster != 'slurm' or not job_note(run).is_file():
+            return None
+        job = self._submitit.SlurmJob(folder=self._folder, job_id=job_note(run).read_text())
+        return None if job.done() else job
 
     def is_over(self, run: Run) -> bool:
         if not self._jobs[run].done():
@@ -125,6 +140,28 @@ class SlurmLauncher:
 
     def stop(self) -> None:
         """Leave the jobs alone: a later start finds them."""
+
+
+def job_note(run: Run) -> Path:
+    """Holds the job of a run; beside the state file, which the job writes."""
+    return run.folder / 'job'
+
+
+def check_jobs(launcher: LocalLauncher | SlurmLauncher, runs: Iterable[Run]) -> None:
+    """Raise UserError where a job may still write into the folder of a run.
+
+    Args:
+        launcher: Which knows of jobs.
+        runs: Those whose folders are to be moved.
+    """
+    found = {run: job for run in runs if (job := launcher.job_of(run))}
+    if found:
+        jobs, names = ' '.join(found.values()), ', '.join(run.name for run in found)
+        raise UserError(
+            f'jobs {jobs} of Slurm may still be at runs with earlier settings ({names}): end them '
+            f'(scancel {jobs}) and start again; where a job is long gone, remove the file that '
+            f'names it, such as {job_note(next(iter(found)))}'
+        )
 
 
 def thread_variables(environment: Mapping[str, str], cores: int, jobs: int) -> dict[str, str]:

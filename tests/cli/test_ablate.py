@@ -47,6 +47,12 @@ def test_options_of_slurm_without_slurm_are_refused(tmp_path):
     assert not (tmp_path / 'work').exists()
 
 
+def test_jobs_at_a_time_with_slurm_are_refused(tmp_path):
+    with pytest.raises(UserError, match='--jobs has no effect with --launcher slurm'):
+        ablate('toy_plugins', jobs=1, launcher='slurm', work_dir=tmp_path / 'work')
+    assert not (tmp_path / 'work').exists()
+
+
 def test_where_there_is_no_slurm_nothing_is_written(tmp_path, monkeypatch):
     monkeypatch.setenv('PATH', str(tmp_path))
     with pytest.raises(UserError, match='slurm'):

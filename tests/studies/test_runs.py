@@ -15,9 +15,17 @@ import pytest
 from mmattn.engine.lock import start_of
 from mmattn.errors import UserError
 from mmattn.studies import runs
-from mmattn.studies.folder import move_aside, plan_runs, take_over, write_note
-from mmattn.studies.launchers import LocalLauncher, SlurmLauncher, thread_variables
-from mmattn.studies.plan import Study, Variant
+from mmattn.studies.ablation import ablate
+from mmattn.studies.folder import (
+    is_outdated,
+    move_aside,
+    plan_runs,
+    take_over,
+    write_configs,
+    write_note,
+)
+from mmattn.studies.launchers import LocalLauncher, SlurmLauncher, check_jobs, thread_variables
+from mmattn.studies.plan import Study, Variant, load_study
 from mmattn.studies.runs import (
     DONE,
     FAILED,
@@ -318,6 +326,75 @@ def test_a_misspelt_option_of_slurm_is_told(tmp_path, options):
     pytest.importorskip('submitit', reason='submitit, an optional dependency, is not installed')
     with pytest.raises(UserError, match=f'--slurm-options: .*{next(iter(options))}'):
         SlurmLauncher(tmp_path, options, cluster='local')
+
+
+@pytest.fixture
+def slurm(tmp_path, monkeypatch):
+    """Commands of a Slurm that takes jobs, numbered from 1, and says what the file `state` says."""
+    reason = 'submitit, an optional dependency, is not installed'
+    submitit = pytest.importorskip('submitit', reason=reason)
+    submitit.SlurmJob.watcher.clear()  # it remembers jobs of other tests by their numbers
+    folder = tmp_path / 'slurm_commands'
+    folder.mkdir()
+    state = folder / 'state'
+    state.write_text('PENDING')
+    commands = {
+        'srun': '',
+        'sbatch': f'echo job >> {folder}/log; echo Submitted batch job $(wc -l < {folder}/log)',
+        'sacct': f'echo "JobID|State|NodeList"; for i in 1 2; do echo "$i|$(cat {state})|n"; done',
+    }
+    for name, text in commands.items():
+        (folder / name).write_text(f'#!/bin/sh\n{text}\n')
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv('PATH', f'{folder}{os.pathsep}{os.environ["PATH"]}')
+    return state
+
+
+def test_a_job_that_waits_is_found_again_and_not_replaced(run, slurm, tmp_path):
+    SlurmLauncher(tmp_path / 'jobs', {}).start(run)
+    again = SlurmLauncher(tmp_path / 'jobs', {})
+    again.start(run)
+    assert again.job_of(run) == '1'
+    assert not again.is_over(run)
+
+
+@pytest.mark.parametrize('state', ['PENDING', 'RUNNING'])
+def test_the_folder_of_a_job_under_way_is_not_moved(run, slurm, tmp_path, state):
+    """Whatever it waits for, and whichever launcher goes on."""
+    SlurmLauncher(tmp_path / 'jobs', {}).start(run)
+    if state == RUNNING.upper():
+        run.note(state=RUNNING, host='another', pid=1)
+    slurm.write_text(state)
+    changed = Study('study', 'Why?', 'none', {'none': Variant('none', {'x': 2})})
+    (new,) = plan_runs(changed, tmp_path, [0], amp=False)
+    assert is_outdated(new) and not is_outdated(run)
+    launchers = SlurmLauncher(tmp_path / 'jobs', {}), LocalLauncher(1)
+    for launcher in launchers:
+        with pytest.raises(UserError, match=r'jobs 1 of Slurm .*none seed 0.* \(scancel 1\)'):
+            check_jobs(launcher, [new])
+
+
+def test_the_folder_of_a_job_that_ended_may_be_moved(run, slurm, tmp_path):
+    SlurmLauncher(tmp_path / 'jobs', {}).start(run)
+    run.note(state=STOPPED)
+    slurm.write_text('CANCELLED')
+    for launcher in (SlurmLauncher(tmp_path / 'jobs', {}), LocalLauncher(1)):
+        check_jobs(launcher, [run])
+
+
+def test_a_study_whose_changed_variant_has_a_job_is_not_touched(write_study, slurm, tmp_path):
+    file, folder = write_study(), tmp_path / 'work'
+    study = load_study(file)
+    write_note(folder, False, [0])
+    (path, *_) = write_configs(study, folder).values()
+    before = path.read_text()
+    SlurmLauncher(folder / 'slurm', {}).start(plan_runs(study, folder, [0], amp=False)[0])
+    file.write_text(file.read_text().replace('none=dict()', "none={'train_cfg.max_iters': 3}"))
+    (slurm.parent / 'sbatch').unlink()  # another job would wait for ever
+    with pytest.raises(UserError, match='scancel 1'):
+        ablate(file, work_dir=folder, launcher='slurm', resume=True)
+    assert path.read_text() == before
+    assert not (folder / 'none/replaced').exists()
 
 
 def test_no_jobs_at_a_time_are_refused():
