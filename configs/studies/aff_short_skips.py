@@ -1,9 +1,10 @@
-# AFF (https://arxiv.org/abs/2009.14082), its ablation of fusions on short skips.
+# AFF (https://arxiv.org/abs/2009.14082), its ablation of fusions on short skips, in ResNet-18 and in
+# ResNeXt-50 (rx50) with a quarter of its channels, whose stages are as wide as those of ResNet-18.
 question = 'How should shortcut and residual of a block be joined?'
 base = '../camvid_cpu/fcn_r18-d8_1xb8-1200it_camvid-180x240.py'
 data = 'CamVid'
 baseline = 'add'
-variants = dict(
+fusions = dict(
     add=dict(),
     concat={'model.backbone.fusion': dict(type='ConcatFusion')},
     sk={'model.backbone.fusion': dict(type='SelectiveFusion')},
@@ -12,3 +13,14 @@ variants = dict(
     aff={'model.backbone.fusion': dict(type='AFF')},
     iaff={'model.backbone.fusion': dict(type='IAFF')},
 )
+variants = fusions
+grid = [
+    dict(
+        rx50={
+            'model.backbone': dict(
+                type='AttnResNeXt', depth=50, groups=8, base_width=4, base_channels=16
+            )
+        }
+    ),
+    fusions,
+]

@@ -142,6 +142,24 @@ def test_the_page_lists_the_studies_of_papers_with_their_questions():
     assert {path.stem for path in STUDIES if 'arxiv.org' in path.read_text()} <= set(listed)
 
 
+def test_every_row_of_the_ablations_names_the_studies_that_ask_it():
+    page = (STUDIES[0].parents[1] / 'ablations' / 'README.md').read_text()
+    rows = [row.split(' | ') for row in page.partition('| --- |')[2].splitlines()[1:]]
+    rows = [row for row in rows if len(row) > 1]
+    assert [row[0][:5] for row in rows] == [f'| ({letter})' for letter in 'aabcde']
+    known = {path.stem for path in STUDIES}
+    for question, studies, _ in rows:
+        named = re.findall(r'`(\w+)`', studies)
+        assert named and set(named) <= known, question
+
+
+def test_short_skips_are_joined_in_resnext_too_on_cpus_and_gpus():
+    for path in STUDIES:
+        if path.stem.startswith('aff_short_skips'):
+            kinds = [config.model.backbone.type for config in configs(path).values()]
+            assert kinds.count('AttnResNeXt') * 2 == len(kinds)
+
+
 def test_toy_context_compares_every_mechanism_that_takes_one_map():
     path = next(path for path in STUDIES if path.stem == 'toy_context')
     heads = [config.model.decode_head for config in configs(path).values()]
