@@ -135,7 +135,7 @@ def _study(root: Path, name: str, variants: Variants, scores: Scores) -> Iterato
     yield f'### {study.question}\n'
     yield (
         'Variants of one seed share the order of the data, the augmentations, and the initial '
-        'weights of the layers that they have in common.\n'
+        'weights of the layers of the same name and shape.\n'
     )
     total = len(study.get('variants') or {})
     total += prod(map(len, study.grid)) if study.get('grid') else 0

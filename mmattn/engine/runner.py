@@ -43,7 +43,7 @@ class Runner(mmengine.runner.Runner):
 
     With ``paired=True`` in the setting ``randomness`` the initial weights depend on the seed and on
     their names alone (see `mmattn.engine.pairing`), so that two models start equal in the layers
-    that they have in common.
+    of the same name and shape.
 
     A model in `ShardedDataParallel` is sharded when training has initialised it. Its checkpoints
     are whole, as those of other models.

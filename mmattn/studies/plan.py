@@ -261,6 +261,6 @@ def _merge(
                 f'study {file}, variant {name!r} cannot be merged: {first_line(error)}'
             ) from error
     settings = {key: value for key, value in cfg.to_dict().items() if key in READ_BY_RUNS}
-    # The variants of a seed start from the same weights in the layers that they have in common.
+    # Variants of a seed start from the same weights in layers of the same name and shape.
     settings['randomness'] = {**(settings.get('randomness') or {}), 'paired': True}
     return settings

@@ -75,7 +75,7 @@ def notes(results: Results, costs: dict[str, VariantCost], note: dict) -> list[B
                 f'minus baseline ({results.study.baseline!r}): mean over the seeds that both have, '
                 f"with the {CONFIDENCE:.0%} confidence interval of Student's t. It answers: would "
                 'other seeds say the same? Variants of one seed share the order of the data, the '
-                'augmentations, and the initial weights of the layers that they have in common.',
+                'augmentations, and the initial weights of the layers of the same name and shape.',
                 f'over seeds: {CONFIDENCE:.0%} interval of the same difference by the bootstrap '
                 "over seeds. It answers the same question, without Student's supposition that "
                 'differences are normally distributed, but is too short from few seeds: of three '

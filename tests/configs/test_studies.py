@@ -142,6 +142,18 @@ def test_the_page_lists_the_studies_of_papers_with_their_questions():
     assert {path.stem for path in STUDIES if 'arxiv.org' in path.read_text()} <= set(listed)
 
 
+def test_of_the_study_fla_the_convolution_after_the_attention_alone_is_named_in_two_ways():
+    """As docs/studies.md says of what is paired."""
+    path = next(path for path in STUDIES if path.stem == 'fla')
+    names = {}
+    for name in ('none', 'fla'):
+        with torch.device('meta'):
+            names[name] = {key for key, _ in build(configs(path)[name]).named_parameters()}
+    only = {key.removeprefix('decode_head.') for key in names['none'] - names['fla']}
+    assert only == {f'attention.1.{key}' for key in ('conv.weight', 'bn.weight', 'bn.bias')}
+    assert 'decode_head.attention.conv.conv.weight' in names['fla']
+
+
 def test_every_row_of_the_ablations_names_the_studies_that_ask_it():
     page = (STUDIES[0].parents[1] / 'ablations' / 'README.md').read_text()
     rows = [row.split(' | ') for row in page.partition('| --- |')[2].splitlines()[1:]]
