@@ -1,4 +1,6 @@
-"""What torch's kernels find in this machine's processor."""
+"""What torch's kernels find in this machine's processor, and how much of it there is."""
+
+import os
 
 import torch
 
@@ -8,3 +10,10 @@ def cpu_has_bfloat16() -> bool:
     if not torch.backends.mkldnn.is_available():  # not built with oneDNN: it has not the operator
         return False
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on, which are fewer than the machine's in many a job."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -2,7 +2,7 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,11 +11,14 @@ from mmengine.config import Config
 from mmengine.device import get_device
 
 from mmattn.engine.record import run_checkpoints
+from mmattn.engine.seekable import seekable
+from mmattn.engine.train_loop import resumable
 from mmattn.errors import UserError
 from mmattn.files import check_writable
 from mmattn.preflight.checkpoint import latest_checkpoint
 from mmattn.preflight.data_sets import inner_configs
 from mmattn.preflight.pretrained import drop_pretrained
+from mmattn.processor import usable_cores
 
 RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 SLURM = {'RANK': 'SLURM_PROCID', 'WORLD_SIZE': 'SLURM_NTASKS', 'LOCAL_RANK': 'SLURM_LOCALID'}
@@ -168,6 +171,45 @@ def set_randomness(cfg: Config, seed: int | None, deterministic: bool) -> None:
     if randomness.get('deterministic'):
         # cuBLAS reads it when CUDA starts; torch refuses deterministic algorithms without.
         os.environ.setdefault('CUBLAS_WORKSPACE_CONFIG', ':4096:8')
+
+
+def set_loaders(cfg: Config, given: Iterable[str] = ()) -> list[str]:
+    """Fit the loading of data to this machine, where that leaves every number of a run as it is.
+
+    Loaders of training and validation that ask for more workers than there are usable cores get as
+    many as there are; of torchrun's processes, which share the cores, each gets its part. The
+    random numbers of a sample come from its place in the run, whichever worker loads it, but for
+    training loops and loaders that `mmattn.engine.train_loop` leaves as they are: those are left
+    alone here, too. Training on CUDA pins the memory of batches unless the config says otherwise.
+
+    Args:
+        cfg: Changed: ``num_workers`` and ``pin_memory`` of its loaders.
+        given: Keys of the user's own overrides, which are left alone.
+
+    Returns:
+        What was changed of the numbers of workers, in lines for people.
+    """
+    loader, loop = cfg.train_dataloader, resumable(cfg.train_cfg)
+    if not isinstance(loader, dict) or not isinstance(loop, dict):
+        return []  # the runner says what is wrong
+    if torch.device(get_device()).type == 'cuda':
+        loader.setdefault('pin_memory', True)
+    if loop.get('type') != 'ResumableTrainLoop' or seekable(loader) is None:
+        return []
+    processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1)) if cfg.launcher == 'pytorch' else 1
+    cores = max(1, usable_cores() // processes)
+    lines = []
+    for name in ('train_dataloader', 'val_dataloader'):
+        workers = (cfg.get(name) or {}).get('num_workers')
+        its_own = {name, f'{name}.num_workers'} & {*given}
+        if isinstance(workers, int) and workers > cores and not its_own:
+            cfg[name].num_workers = cores
+            lines.append(
+                f'{name}.num_workers is {cores} instead of {workers}: each process has {cores} '
+                f'usable core{"s" * (cores > 1)} (--cfg-options {name}.num_workers={workers} keeps '
+                'it)'
+            )
+    return lines
 
 
 def use_amp(cfg: Config, cpu: bool) -> None:

@@ -113,6 +113,7 @@ def train(
         checkpoint = options.set_resume(cfg, folder, resume)
         options.set_randomness(cfg, seed, deterministic)
         options.set_verbose(cfg, verbose)
+        loading = options.set_loaders(cfg, cfg_options or {})
         if amp:
             options.use_amp(cfg, options.on_cpu())
 
@@ -128,7 +129,7 @@ def train(
             runner = Runner.from_cfg(cfg)
             runner.train_loop, runner.val_loop  # noqa: B018  built here, to explain their errors
         watch_training(runner, cfg.model)
-        runner.introduce(summary)
+        runner.introduce('\n'.join([*filter(None, [summary]), *loading]))
         protect(runner, stop_request)
 
         with explain_workers(), _explain_labels(cfg.model):
