@@ -10,6 +10,7 @@ import torch
 from mmengine.config import Config
 from mmengine.device import get_device
 
+from mmattn.engine.compiling import check_compile
 from mmattn.engine.record import run_checkpoints
 from mmattn.engine.seekable import seekable
 from mmattn.engine.train_loop import resumable
@@ -18,7 +19,7 @@ from mmattn.files import check_writable
 from mmattn.preflight.checkpoint import latest_checkpoint
 from mmattn.preflight.data_sets import inner_configs
 from mmattn.preflight.pretrained import drop_pretrained
-from mmattn.processor import usable_cores
+from mmattn.processor import cpu_has_bfloat16, usable_cores
 
 RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 SLURM = {'RANK': 'SLURM_PROCID', 'WORLD_SIZE': 'SLURM_NTASKS', 'LOCAL_RANK': 'SLURM_LOCALID'}
@@ -213,7 +214,14 @@ def set_loaders(cfg: Config, given: Iterable[str] = ()) -> list[str]:
 
 
 def use_amp(cfg: Config, cpu: bool) -> None:
-    """Change the optimizer wrapper to mixed precision; its optimizer and other settings stay."""
+    """Change a config to mixed precision, and to the memory layout that is faster with it.
+
+    The optimizer wrapper keeps its optimizer and other settings. A CPU that has no bfloat16 trains
+    in float32, and in the layout that the config says.
+
+    Raises:
+        UserError: The config has an optimizer wrapper of another kind.
+    """
     wrapper = cfg.optim_wrapper
     kind = wrapper.get('type', 'OptimWrapper')
     if kind not in ('OptimWrapper', 'AmpOptimWrapper', 'AutocastOptimWrapper'):
@@ -226,6 +234,24 @@ def use_amp(cfg: Config, cpu: bool) -> None:
             wrapper.pop(scaling, None)
     elif kind == 'OptimWrapper':
         wrapper.type = 'AmpOptimWrapper'
+    hooks = cfg.get('custom_hooks') or []
+    if (not cpu or cpu_has_bfloat16()) and not any('ChannelsLastHook' in str(h) for h in hooks):
+        cfg.custom_hooks = [*hooks, dict(type='ChannelsLastHook')]
+
+
+def set_compile(cfg: Config, compile: bool) -> None:
+    """Have the network compiled, where the caller or the config asks for it.
+
+    Raises:
+        UserError: torch.compile does not work here, or the model is shared out.
+    """
+    if compile:
+        cfg.compile = cfg.get('compile') or True
+    if not cfg.get('compile'):
+        return
+    if (cfg.get('model_wrapper_cfg') or {}).get('type') == 'ShardedDataParallel':
+        raise UserError('--compile was not made for models that are shared out (--fsdp): choose')
+    check_compile(cfg.compile)
 
 
 def check_picture_folders(cfg: Config, out: str | Path | None, show_dir: str | Path | None) -> None:

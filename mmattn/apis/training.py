@@ -69,6 +69,7 @@ def train(
     work_dir: str | Path | None = None,
     resume: str | Path | bool | None = None,
     amp: bool = False,
+    compile: bool = False,
     cfg_options: dict[str, Any] | None = None,
     launcher: str = 'none',
     fsdp: bool = False,
@@ -84,7 +85,9 @@ def train(
         work_dir: folder of logs and checkpoints; default `work_dirs/<config name>`.
         resume: True to go on from the latest checkpoint in the work dir, or a checkpoint; default
             as the config says (`resume`, and `load_from` for the checkpoint).
-        amp: mixed precision; bfloat16 on the CPU, float16 with a gradient scaler on GPUs.
+        amp: mixed precision in channels_last; bfloat16 on the CPU, float16 with a gradient scaler
+            on GPUs.
+        compile: the network by torch.compile, whose first iteration takes minutes.
         cfg_options: overrides, dotted key to value.
         launcher: none, pytorch, slurm or mpi.
         fsdp: each process keeps a part of weights, gradients and optimizer state, not all of them.
@@ -116,6 +119,7 @@ def train(
         loading = options.set_loaders(cfg, cfg_options or {})
         if amp:
             options.use_amp(cfg, options.on_cpu())
+        options.set_compile(cfg, compile)
 
         summary = ''
         if options.is_first_process(launcher):

@@ -17,7 +17,7 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--amp',
         action='store_true',
-        help='mixed precision: bfloat16 on the CPU, float16 on GPUs',
+        help='mixed precision: bfloat16 on the CPU, float16 on GPUs; training: in channels_last',
     )
     add_cfg_options(parser)
     parser.add_argument(

@@ -17,6 +17,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='go on from a checkpoint; alone: from the latest in the work dir',
     )
     parser.add_argument(
+        '--compile',
+        action='store_true',
+        help='torch.compile for the network; the first iteration takes minutes',
+    )
+    parser.add_argument(
         '--fsdp',
         action='store_true',
         help='each process keeps a part of the model and of the optimizer state; see '

@@ -5,20 +5,24 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from operator import attrgetter
 from typing import Any
 
 import mmengine.runner
 import torch
 from mmengine.logging import MessageHub, MMLogger
 from mmengine.model import is_model_wrapper
-from mmengine.optim import OptimWrapper
+from mmengine.optim import OptimWrapper, OptimWrapperDict
 from mmengine.runner import BaseLoop
 from mmengine.utils import ManagerMixin
 from mmengine.visualization import Visualizer
 from torch import nn
+from torch.utils.checkpoint import checkpoint as recompute
 from torch.utils.data import DataLoader
 
 from mmattn.engine import checkpoints, screen
+from mmattn.engine.compiling import compile_parts
+from mmattn.engine.layout import lay_out_state
 from mmattn.engine.pairing import Draws
 from mmattn.engine.processes import together
 from mmattn.engine.sharding import ShardedDataParallel, is_sharded, whole_states
@@ -30,6 +34,8 @@ _POINTLESS_WARNINGS = (
     'Default ``avg_non_ignore`` is False',
     'The draw is False',
     '``build_loss`` would be deprecated soon',  # of upstream mmseg, about itself
+    # Of DistributedDataParallel, in the first iteration; then it builds its buckets anew.
+    'Grad strides do not match bucket view strides',
 )
 
 
@@ -43,7 +49,8 @@ class Runner(mmengine.runner.Runner):
 
     With ``paired=True`` in the setting ``randomness`` the initial weights depend on the seed and on
     their names alone (see `mmattn.engine.pairing`), so that two models start equal in the layers
-    of the same name and shape.
+    of the same name and shape. With ``compile`` in the config the parts of the network are compiled
+    for training, where mmengine compiles the whole step (see `mmattn.engine.compiling`).
 
     A model in `ShardedDataParallel` is sharded when training has initialised it. Its checkpoints
     are whole, as those of other models.
@@ -66,8 +73,7 @@ class Runner(mmengine.runner.Runner):
             return super()._init_model_weights()
         with Draws() as draws:
             super()._init_model_weights()
-        bare = self.model.module if is_model_wrapper(self.model) else self.model
-        draws.repeat(bare, self._common_seed)
+        draws.repeat(_bare(self.model), self._common_seed)
 
     @property
     def _common_seed(self) -> int:
@@ -100,7 +106,23 @@ class Runner(mmengine.runner.Runner):
         in_training = isinstance(self.optim_wrapper, OptimWrapper)
         if isinstance(self.model, ShardedDataParallel) and in_training:
             self.model.shard(self.optim_wrapper.optimizer)
+        for name in self._recomputed() if in_training and not self._has_loaded else ():
+            layer = attrgetter(name)(_bare(self.model))
+            # As mmengine has it by now, a part whose input needs no gradient would learn nothing.
+            layer.forward = partial(recompute, layer.forward.__wrapped__, use_reentrant=False)
         super().load_or_resume()
+
+    def _recomputed(self) -> list[str]:
+        """The parts whose activations are computed again in the backward pass."""
+        names = self.cfg.get('activation_checkpointing') or []
+        return [names] if isinstance(names, str) else list(names)
+
+    def _maybe_compile(self, target: str) -> None:
+        settings = self.cfg.get('compile')
+        if target == 'train_step' and settings and compile_parts(_bare(self.model), settings):
+            self.logger.info('compiled by torch: the first iteration takes some minutes')
+        else:
+            super()._maybe_compile(target)
 
     def load_checkpoint(self, *args: Any, **kwargs: Any) -> dict:
         checkpoint = super().load_checkpoint(*args, **kwargs)
@@ -114,6 +136,11 @@ class Runner(mmengine.runner.Runner):
             kwargs['map_location'] = 'cpu'  # from where each process takes its part
         with explain_settings():
             super().resume(*args, **kwargs)
+        if not is_sharded(self.model):  # whose layout is the plain one
+            wrapper = self.optim_wrapper
+            several = isinstance(wrapper, OptimWrapperDict)
+            for each in wrapper.values() if several else [wrapper]:
+                lay_out_state(each.optimizer)
 
     def save_checkpoint(self, *args: Any, save_optimizer: bool = True, **kwargs: Any) -> None:
         kwargs['save_optimizer'] = save_optimizer
@@ -132,6 +159,10 @@ class Runner(mmengine.runner.Runner):
     def build_param_scheduler(self, *args: Any, **kwargs: Any) -> Any:
         with explain_settings():
             return super().build_param_scheduler(*args, **kwargs)
+
+
+def _bare(model: nn.Module) -> nn.Module:
+    return model.module if is_model_wrapper(model) else model
 
 
 def _start_worker(start: Callable[[int], None] | None, number: int) -> None:

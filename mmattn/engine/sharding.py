@@ -175,7 +175,8 @@ def part_of(value: Any, parameter: torch.Tensor | None) -> Any:
     if value.shape != parameter.shape:
         return value
     mesh, placements = parameter.device_mesh, parameter.placements
-    return distribute_tensor(value.to(mesh.device_type), mesh, placements, src_data_rank=None)
+    value = value.to(mesh.device_type).contiguous()  # as `_make_shardable` makes the parameter
+    return distribute_tensor(value, mesh, placements, src_data_rank=None)
 
 
 def _part_of_weights(layer: nn.Module, state_dict: dict, prefix: str, *args: Any) -> None:

@@ -41,6 +41,26 @@ def test_amp_changes_the_wrapper_and_nothing_else(cpu, given, expected):
     assert cfg.optim_wrapper.to_dict() == config(type=expected).optim_wrapper.to_dict()
 
 
+@pytest.mark.parametrize(
+    ('cpu', 'has_bfloat16', 'given', 'expected'),
+    [
+        (True, True, ['CurveHook'], ['CurveHook', 'ChannelsLastHook']),
+        (True, True, [], ['ChannelsLastHook']),
+        (True, True, ['ChannelsLastHook'], ['ChannelsLastHook']),
+        (True, False, ['CurveHook'], ['CurveHook']),  # it trains in float32
+        (False, False, ['CurveHook'], ['CurveHook', 'ChannelsLastHook']),
+    ],
+)
+def test_amp_brings_the_layout_that_is_faster_with_it(
+    monkeypatch, cpu, has_bfloat16, given, expected
+):
+    monkeypatch.setattr('mmattn.apis.options.cpu_has_bfloat16', lambda: has_bfloat16)
+    cfg = config()
+    cfg.custom_hooks = [dict(type=kind) for kind in given]
+    use_amp(cfg, cpu)
+    assert [hook['type'] for hook in cfg.custom_hooks] == expected
+
+
 def test_amp_says_which_wrapper_it_cannot_change():
     with pytest.raises(UserError, match='MyWrapper'):
         use_amp(config(type='MyWrapper'), cpu=True)

@@ -34,7 +34,7 @@ class Model(BaseModel):
         return {'loss': self.conv(torch.stack(inputs)).square().mean()}
 
 
-def make_runner(work_dir: Path, hook, **settings) -> Runner:
+def make_runner(work_dir: Path, *hooks, wrapper: dict | None = None, **settings) -> Runner:
     data = [dict(inputs=torch.randn(3, 8, 8)) for _ in range(4)]
     return Runner(
         model=Model(),
@@ -42,11 +42,11 @@ def make_runner(work_dir: Path, hook, **settings) -> Runner:
         train_dataloader=dict(
             batch_size=2, dataset=data, sampler=dict(type='InfiniteSampler'), num_workers=0
         ),
-        optim_wrapper=dict(optimizer=dict(type='SGD', lr=0.1)),
-        train_cfg=dict(by_epoch=False, max_iters=3),
+        optim_wrapper=wrapper or dict(optimizer=dict(type='SGD', lr=0.1)),
+        train_cfg=dict(by_epoch=False, max_iters=3 if wrapper is None else 6),
         default_scope='mmseg',
         default_hooks=dict(checkpoint=None, logger=None),
-        custom_hooks=[hook],
+        custom_hooks=list(hooks),
         experiment_name=f'{work_dir.name}-{id(settings)}',
         **settings,
     )
@@ -62,6 +62,33 @@ def test_channels_last_reaches_the_weights_and_keeps_the_results(tmp_path):
     torch.testing.assert_close(runner.model.conv(image), before)
     runner.train()
     assert runner.model.conv.weight is weight  # the optimizer's parameters are still the model's
+
+
+def save_every_iteration() -> SafeCheckpointHook:
+    return SafeCheckpointHook(by_epoch=False, interval=1)
+
+
+@pytest.mark.parametrize('before', [(), (ChannelsLastHook(),)])
+@pytest.mark.parametrize('kind', ['AdamW', 'SGD'])
+def test_a_run_goes_on_from_a_checkpoint_of_the_other_layout(tmp_path, before, kind):
+    optimizer = dict(type=kind, lr=0.1, fused=True)
+    optimizer |= dict(momentum=0.9) if kind == 'SGD' else {}
+    settings = dict(
+        wrapper=dict(optimizer=optimizer, accumulative_counts=2), randomness=dict(seed=0)
+    )
+
+    def train(folder: str, *hooks, **resumed) -> dict:
+        torch.manual_seed(0)
+        hooks = (*hooks, save_every_iteration())
+        make_runner(tmp_path / folder, *hooks, **settings, **resumed).train()
+        return safe_load(tmp_path / folder / 'iter_6.pth')['state_dict']
+
+    whole = train('whole', *before)
+    middle = tmp_path / 'whole/iter_3.pth'  # with state of the optimizer, and gradients that wait
+    assert {'gradients', 'optimizer'} <= safe_load(middle).keys()
+    after = () if before else (ChannelsLastHook(),)
+    resumed = train('resumed', *after, load_from=str(middle), resume=True)
+    torch.testing.assert_close(resumed, whole)
 
 
 def saved_at_each_save(hook_type, work_dir: Path) -> list[list[str]]:

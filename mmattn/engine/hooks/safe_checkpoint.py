@@ -14,6 +14,7 @@ from mmengine.runner import Runner
 from torch import nn
 
 from mmattn.engine import checkpoints
+from mmattn.engine.layout import laid_out_as
 from mmattn.engine.record import add_metrics, record_path, write_record
 from mmattn.engine.sharding import is_sharded, part_of
 from mmattn.files import remove_unfinished, write_atomically
@@ -56,7 +57,10 @@ class SafeCheckpointHook(CheckpointHook):
         for name, parameter in _bare(runner.model).named_parameters():
             if name in self._gradients:
                 whole = self._gradients[name].to(parameter.device)
-                parameter.grad = part_of(whole, parameter)
+                if is_sharded(runner.model):
+                    parameter.grad = part_of(whole, parameter)
+                else:
+                    parameter.grad = laid_out_as(parameter, whole)
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
         """Add the gradients of an optimizer step that needs more iterations than it has had."""
