@@ -250,7 +250,10 @@ def set_compile(cfg: Config, compile: bool) -> None:
     if not cfg.get('compile'):
         return
     if (cfg.get('model_wrapper_cfg') or {}).get('type') == 'ShardedDataParallel':
-        raise UserError('--compile was not made for models that are shared out (--fsdp): choose')
+        raise UserError(
+            'torch.compile (--compile) was not tried with a model that is shared out (--fsdp): '
+            'leave either out'
+        )
     check_compile(cfg.compile)
 
 

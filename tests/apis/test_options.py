@@ -3,7 +3,7 @@
 import pytest
 from mmengine.config import Config
 
-from mmattn.apis.options import is_first_process, set_launcher, set_resume
+from mmattn.apis.options import is_first_process, set_compile, set_launcher, set_resume
 from mmattn.errors import UserError
 
 
@@ -44,3 +44,10 @@ def test_slurm_on_cpus_without_its_variables_is_explained(monkeypatch):
 def test_an_empty_name_to_resume_is_refused(tmp_path):
     with pytest.raises(UserError, match='--resume got an empty name'):
         set_resume(Config(dict(launcher='none')), tmp_path, '')
+
+
+@pytest.mark.parametrize('given', [{}, {'compile': True}])
+def test_a_model_that_is_shared_out_is_not_compiled(given):
+    cfg = Config(dict(model_wrapper_cfg=dict(type='ShardedDataParallel'), **given))
+    with pytest.raises(UserError, match='--compile.*--fsdp.*leave either out'):
+        set_compile(cfg, compile=not given)
