@@ -13,6 +13,7 @@ import torch
 
 from mmattn.errors import UserError, first_line
 from mmattn.files import write_atomically
+from mmattn.processor import usable_cores
 from mmattn.studies.runs import FAILED, RUNNING, TO_DO, Run, execute, read_state
 
 
@@ -59,7 +60,7 @@ class LocalLauncher:
 
     def _execute(self, run: Run) -> None:
         device = self._devices.get()
-        environment = thread_variables(os.environ, _cores(), self.jobs)
+        environment = thread_variables(os.environ, usable_cores(), self.jobs)
         environment |= {'CUDA_VISIBLE_DEVICES': device} if device else {}
         try:
             execute(run, environment, self._started)
@@ -171,12 +172,6 @@ def thread_variables(environment: Mapping[str, str], cores: int, jobs: int) -> d
     """
     variables = {'OMP_NUM_THREADS': str(max(1, cores // jobs)), 'OMP_WAIT_POLICY': 'passive'}
     return {key: value for key, value in variables.items() if key not in environment}
-
-
-def _cores() -> int:
-    if hasattr(os, 'sched_getaffinity'):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _devices(jobs: int) -> Sequence[str]:
