@@ -1,5 +1,5 @@
-# AFF (https://arxiv.org/abs/2009.14082), its ablation of fusions on short skips, in ResNet-18 and
-# in ResNeXt-50 (rx50) with a quarter of its channels, whose stages are as wide as those of ResNet-18.
+# AFF (https://arxiv.org/abs/2009.14082), its ablation of fusions on short skips, in ResNet-18, and
+# in ResNeXt-50 (rx50) with a quarter of its channels, whose stages are as wide as ResNet-18's.
 question = 'How should shortcut and residual of a block be joined?'
 base = '../camvid_cpu/fcn_r18-d8_1xb8-1200it_camvid-180x240.py'
 data = 'CamVid'
