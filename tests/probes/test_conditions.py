@@ -42,4 +42,5 @@ def test_shuffled_cues_leave_chance(name):
     """To a mechanism that in the same training solves the probe where cues tell the class."""
     subject = parse_subject(SOLVERS[name])
     outcome = run_probe(PROBES[name], subject.make, maps=subject.maps, shuffled=True)
-    assert 0.45 <= outcome.accuracy <= 0.55  # 512 images deviate by chance, 2.2 %
+    # Four standard deviations of as many images: other processors train other nets.
+    assert abs(outcome.accuracy - 0.5) <= 4 * 0.5 / outcome.images**0.5
