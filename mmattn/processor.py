@@ -12,6 +12,11 @@ def cpu_has_bfloat16() -> bool:
     return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
+def cores_of_process() -> int:
+    """Usable cores for each of the processes that torchrun started on this machine; 1 at least."""
+    return max(1, usable_cores() // int(os.environ.get('LOCAL_WORLD_SIZE', 1)))
+
+
 def usable_cores() -> int:
     """Cores that this process may run on, which are fewer than the machine's in many a job."""
     if hasattr(os, 'sched_getaffinity'):

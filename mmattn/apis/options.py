@@ -19,7 +19,7 @@ from mmattn.files import check_writable
 from mmattn.preflight.checkpoint import latest_checkpoint
 from mmattn.preflight.data_sets import inner_configs
 from mmattn.preflight.pretrained import drop_pretrained
-from mmattn.processor import cpu_has_bfloat16, usable_cores
+from mmattn.processor import cores_of_process, cpu_has_bfloat16
 
 RANKS = {'pytorch': 'RANK', 'slurm': 'SLURM_PROCID', 'mpi': 'OMPI_COMM_WORLD_RANK'}
 SLURM = {'RANK': 'SLURM_PROCID', 'WORLD_SIZE': 'SLURM_NTASKS', 'LOCAL_RANK': 'SLURM_LOCALID'}
@@ -197,8 +197,7 @@ def set_loaders(cfg: Config, given: Iterable[str] = ()) -> list[str]:
         loader.setdefault('pin_memory', True)
     if loop.get('type') != 'ResumableTrainLoop' or seekable(loader) is None:
         return []
-    processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1)) if cfg.launcher == 'pytorch' else 1
-    cores = max(1, usable_cores() // processes)
+    cores = cores_of_process()
     lines = []
     for name in ('train_dataloader', 'val_dataloader'):
         workers = (cfg.get(name) or {}).get('num_workers')

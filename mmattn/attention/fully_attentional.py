@@ -4,11 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from mmattn.attention.attending import ChannelAttending, Layout
-from mmattn.attention.functional import (
-    dot_product_attention,
-    dtype_of_products,
-    in_float32,
-)
+from mmattn.attention.functional import dot_product_attention, dtype_of_products, in_float32
 from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, Scale
 from mmattn.attention.weighing import Weigh, compute
 

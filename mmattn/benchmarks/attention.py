@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from mmattn.attention import FullyAttentional, PositionAttention
 from mmattn.attention.chunks import plain_attention
 from mmattn.attention.fully_attentional import ChannelsOfLines
+from mmattn.attention.weighing import Weigh
 from mmattn.benchmarks import Case, Options, words
 from mmattn.benchmarks.claims import Claim, check_claim
 from mmattn.benchmarks.drawing import growth_figure
@@ -44,31 +45,25 @@ _MOST_MACS = 1e12
 _TENSORS = {'forward': 2, 'forward+backward': 3}
 
 
-class Explicit(nn.Module):
-    """Position attention with its scores in memory, as the papers' implementations have them."""
+class Weighed(nn.Module):
+    """A block with another way to compute its attention.
 
-    def __init__(self, in_channels: int) -> None:
+    Args:
+        block: A mechanism of `mmattn.attention`.
+        weigh: Computes its attention (`mmattn.attention.weighing`).
+    """
+
+    def __init__(self, block: nn.Module, weigh: Weigh) -> None:
         super().__init__()
-        self.block = PositionAttention(in_channels)
+        self.block, self.weigh = block, weigh
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) -> (B, C, H, W)."""
-        return self.block(x, weigh=methodcaller('explicit'))
-
-
-class Listing(nn.Module):
-    """The fully attentional block as its paper lists it."""
-
-    def __init__(self, in_channels: int) -> None:
-        super().__init__()
-        self.block = FullyAttentional(in_channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C, H, W)."""
-        return self.block(x, weigh=_as_listed)
+        return self.block(x, weigh=self.weigh)
 
 
 def _as_listed(attention: ChannelsOfLines) -> Tensor:
+    """(B, C, N, L), of N lines with L pixels, as `ChannelsOfLines.compute`."""
     batch, count = attention.lines.shape[:2]
     lines, keys = (x.flatten(0, 1) for x in (attention.lines, attention.key.repeat(1, count, 1, 1)))
     out = plain_attention(lines, keys, lines)
@@ -95,7 +90,7 @@ def _ours(name: str, **options: object) -> Callable[[int], nn.Module]:
 BLOCKS: dict[str, Callable[[int], nn.Module]] = {
     REFERENCE: NonLocal2d,
     'PAM': partial(PAM, channels=CHANNELS // 8),
-    EXPLICIT: Explicit,
+    EXPLICIT: lambda channels: Weighed(PositionAttention(channels), methodcaller('explicit')),
     'NonLocal': _ours('NonLocal'),
     'PositionAttention': _ours('PositionAttention'),
     'CrissCross': _ours('CrissCross', recurrence=2),
@@ -104,7 +99,7 @@ BLOCKS: dict[str, Callable[[int], nn.Module]] = {
     'GlobalContext': _ours('GlobalContext'),
     'ObjectContext': _ours('ObjectContext'),
     'FullyAttentional': _ours('FullyAttentional'),
-    LISTING: Listing,
+    LISTING: lambda channels: Weighed(FullyAttentional(channels), _as_listed),
 }
 MODELS = tuple(name for name in BLOCKS if name != REFERENCE)
 

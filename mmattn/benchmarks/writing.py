@@ -1,7 +1,6 @@
 """What a benchmark writes: JSON with all figures, Markdown with their table, a picture."""
 
 import json
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from mmattn.cost import readable, two_digits
 from mmattn.files import write_atomically
 from mmattn.visualization.figures import png
 
+_MOST_ROWS = 60  # of a table that is read beside others
 _SPREADS = 'medians, with quartiles in parentheses'
 
 
@@ -47,16 +47,13 @@ def write(results: dict, folder: Path) -> list[Path]:
     return files
 
 
-def render(
-    results: dict, picture: str | None, most_rows: float = math.inf, elsewhere: str = ''
-) -> str:
+def render(results: dict, picture: str | None, whole: str | None = None) -> str:
     """The figures in Markdown: how they were measured, what follows from them, the table.
 
     Args:
         results: Of `running.measure`.
         picture: The picture's file, as the page links to it.
-        most_rows: Of a table; a longer one is a link.
-        elsewhere: The page of the whole table, for that link.
+        whole: A page with the whole table, to which a long one becomes a link.
     """
     module = kind_module(results['kind'])
     versions = ', '.join(f'{name} {value}' for name, value in results['versions'].items() if value)
@@ -76,8 +73,8 @@ def render(
         paragraphs.append(f'![{module.TITLE}]({picture})')
     paragraphs += getattr(module, 'findings', lambda results: [])(results)
     rows = table(results)
-    long = len(rows) - 1 > most_rows
-    paragraphs.append(f'[All {len(rows) - 1} rows]({elsewhere}).' if long else markdown(rows))
+    long = whole and len(rows) - 1 > _MOST_ROWS
+    paragraphs.append(f'[All {len(rows) - 1} rows]({whole}).' if long else markdown(rows))
     return '\n\n'.join(paragraphs) + '\n'
 
 

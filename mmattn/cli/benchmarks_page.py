@@ -13,7 +13,6 @@ from mmattn.benchmarks.writing import render
 
 RESULTS = 'benchmarks/results'
 _OPENMMLAB = ('mmseg', 'mmcv')  # sides that a user would otherwise run
-_MOST_ROWS = 60  # of a table that is read here and not in a file of its own
 _INTRODUCTION = """\
 # Benchmarks
 
@@ -143,4 +142,4 @@ def _section(file: Path, results: dict, root: Path) -> str:
     picture = file.with_suffix('.png')
     link = f'../{picture.relative_to(root)}' if picture.is_file() else None
     rows = f'../{file.with_suffix(".md").relative_to(root)}'
-    return f'### On {results["device"]}\n\n{render(results, link, _MOST_ROWS, rows)}'
+    return f'### On {results["device"]}\n\n{render(results, link, rows)}'

@@ -70,19 +70,18 @@ def pictures(root: Path) -> dict[Path, tuple[str, list[Bar]]]:
         for name in dict.fromkeys(row.study for row in rows if row.study not in BY_HAND):
             study = _study_file(root, name)
             variants = current(row for row in rows if row.study == name)
-            if bars := bars_of(pairs_of(variants, study.baseline), _costs(study)):
+            pairs, told = pairs_of(variants, study.baseline), _told_by_one(study)
+            costs = {variant: counted(told[variant]) for variant in pairs if variant in told}
+            if bars := bars_of(pairs, costs):
                 found[root / 'docs' / _PICTURE.format(name)] = study.baseline, bars
     return found
 
 
-def _costs(study: Config) -> dict[str, tuple[str, str, str]]:
-    """Those of the mechanism of each variant that is told by one."""
-    found = {}
-    for name, changes in (study.get('variants') or {}).items():
-        mechanisms = list(_mechanisms(changes))
-        if len(mechanisms) == 1:
-            found[name] = counted(mechanisms[0])
-    return found
+def _told_by_one(study: Config) -> dict[str, dict]:
+    """The settings of the mechanism of each variant that is told by one."""
+    changes = (study.get('variants') or {}).items()
+    found = {name: list(_mechanisms(change)) for name, change in changes}
+    return {name: each[0] for name, each in found.items() if len(each) == 1}
 
 
 def _mechanisms(changes: object) -> Iterator[dict]:
@@ -149,7 +148,7 @@ def _study(root: Path, name: str, variants: Variants, scores: Scores) -> Iterato
         lines = [f'- {verdict(variant, study.baseline, d)}' for variant, d in found.items()]
         yield '\n'.join([*lines, *(['', by_chance(len(found))] if len(found) > 1 else []), ''])
         yield f'![{CAPTION}]({_PICTURE.format(name)})\n'
-        if _costs(study):
+        if found.keys() & _told_by_one(study).keys():
             yield (
                 'The costs beside the bars are those of the mechanism alone, on the map of '
                 '[the table of all mechanisms](zoo.md).\n'

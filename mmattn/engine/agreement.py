@@ -1,13 +1,13 @@
-"""Labels of the first images, held against those of what is trusted."""
+"""Labels of images, held against those of what is trusted."""
 
 from torch import Tensor
 
-CHECKED = 3  # images
+CHECKED = 3  # images, at least
 EQUAL = 0.99  # of their labels
 
 
 class Agreement:
-    """Counts how many labels are equal, of those of the first three images.
+    """Counts how many labels are equal; three images are enough to trust what predicts them.
 
     Args:
         needed: Share of them that must be equal, 0 to 1.

@@ -10,6 +10,7 @@ from mmseg.registry import DATASETS
 from mmattn.apis import options, train
 from mmattn.datasets import ToyScenesDataset
 from mmattn.engine.hooks import data_wait
+from mmattn.processor import cores_of_process
 
 from ..e2e.conftest import CONFIG, SMALL
 from . import test_train
@@ -87,7 +88,7 @@ def settings(workers: int = 4, **loader) -> Config:
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
-    monkeypatch.setattr(options, 'usable_cores', lambda: 2)
+    monkeypatch.setattr('mmattn.processor.usable_cores', lambda: 2)
 
 
 def workers_of(cfg: Config) -> tuple[int, int]:
@@ -155,3 +156,11 @@ def test_a_run_says_that_it_has_fewer_workers(toy, monkeypatch, tmp_path):
     overrides = {key: DictAction._parse_iterable(value) for key, value in pairs}
     result = train(config, work_dir=tmp_path / 'run', cfg_options=overrides, check_data='off')
     assert 'train_dataloader.num_workers is 2 instead of 5' in log_of(result.work_dir)
+
+
+def test_processes_on_one_machine_share_its_cores(monkeypatch):
+    monkeypatch.setattr('mmattn.processor.usable_cores', lambda: 8)
+    assert cores_of_process() == 8
+    for processes, each in (('2', 4), ('3', 2), ('16', 1)):
+        monkeypatch.setenv('LOCAL_WORLD_SIZE', processes)
+        assert cores_of_process() == each

@@ -1,6 +1,7 @@
 """What makes a probe one: nothing local solves it, some mechanism does, and no cue leaks."""
 
 from pathlib import Path
+from statistics import fmean
 
 import pytest
 
@@ -41,6 +42,8 @@ def test_a_probe_can_be_solved(name):
 def test_shuffled_cues_leave_chance(name):
     """To a mechanism that in the same training solves the probe where cues tell the class."""
     subject = parse_subject(SOLVERS[name])
-    outcome = run_probe(PROBES[name], subject.make, maps=subject.maps, shuffled=True)
-    # Four standard deviations of as many images: other processors train other nets.
-    assert abs(outcome.accuracy - 0.5) <= 4 * 0.5 / outcome.images**0.5
+    outcomes = [
+        run_probe(PROBES[name], subject.make, maps=subject.maps, seed=seed, shuffled=True)
+        for seed in range(3)  # 1,536 images deviate by chance, 1.3 %
+    ]
+    assert 0.45 <= fmean(outcome.accuracy for outcome in outcomes) <= 0.55

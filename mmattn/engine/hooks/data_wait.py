@@ -5,7 +5,7 @@ import time
 from mmengine.hooks import Hook
 from mmengine.runner import Runner
 
-from mmattn.processor import usable_cores
+from mmattn.processor import cores_of_process
 
 WARM_UP = 10  # iterations after the start: workers start, kernels are chosen
 WINDOW = 50  # iterations that are judged together
@@ -15,7 +15,8 @@ TOO_MUCH = 0.2  # of their time
 class DataWaitHook(Hook):
     """Warns once in a run if iterations wait for data for more than a fifth of their time.
 
-    What stands between iterations, such as validations, is no part of their time.
+    What stands between iterations, such as validations and checkpoints, is no part of their time;
+    mmengine's IterTimerHook counts it as waiting for data (``data_time``).
     """
 
     priority = 'LOWEST'  # so that what other hooks do at the end of an iteration is no waiting
@@ -47,7 +48,7 @@ class DataWaitHook(Hook):
                 workers = runner.train_dataloader.num_workers
                 runner.logger.warning(
                     f'training waits for data: {100 * self.waited / self.total:.0f} % of the time '
-                    f'of the last {WINDOW} iterations. {remedy(workers, usable_cores())}'
+                    f'of the last {WINDOW} iterations. {remedy(workers, cores_of_process())}'
                 )
         if self.iterations in (0, WINDOW):
             self._start_window(0)
