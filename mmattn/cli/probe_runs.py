@@ -24,6 +24,7 @@ from mmattn.probes import NO_MECHANISM, PROBES, STEPS, VARIANTS, WIDTH, run_prob
 from mmattn.probes.results import Cell, append_cell, read_cells
 from mmattn.probes.scenes import SIZE
 from mmattn.probes.training import BATCH
+from mmattn.processor import limit_to_avx2
 from mmattn.provenance import commit
 
 # What runs where no mechanism is named.
@@ -49,14 +50,15 @@ def run_cells(
         seeds: Of weights and data.
         steps: Training steps.
         imports: Modules that register mechanisms of the user.
-        jobs: Processes that train, each a cell at a time in one thread.
+        jobs: Processes that train, each a cell at a time in one thread, by no wider instructions
+            than AVX2: the same arguments give the same cells on other processors.
 
     Returns:
         The cells that were asked for, in the order of the run.
 
     Raises:
         UserError: An unknown name, an option that a mechanism does not have, or a file that holds
-            something else; or a process of `jobs` was killed.
+            something else; or a process that trained was killed.
     """
     steps = STEPS if steps is None else steps
     for option, count in (('--steps', steps), ('--jobs', jobs)):
@@ -70,8 +72,6 @@ def run_cells(
 
     keys = [(name, task, seed, steps) for seed in seeds for name in subjects for task in tasks]
     finish = partial(_finish_cell, results, commit())
-    if jobs == 1:
-        return [_tell(*finish(key)) for key in keys]
     pool = ProcessPoolExecutor(jobs, get_context('spawn'), _start_worker, (os.getpid(), imports))
     try:
         return [_tell(*finished) for finished in pool.map(finish, keys)]
@@ -86,6 +86,7 @@ def run_cells(
 
 def _start_worker(parent: int, imports: Sequence[str]) -> None:
     end_with_parent(parent)
+    limit_to_avx2()  # so that a cell is the same on every x86 processor
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent alone tells of Ctrl+C
     import_modules(imports)
 
