@@ -30,10 +30,10 @@ balanced: chance is 50 %. The padding is circular: no border tells where a pixel
 
 A probe says what a mechanism learns to bring in this net and in these steps. It does not say how
 much it helps on photographs. Nor are {steps} steps enough to make a single start certain: the
-training of NonLocal on *match* that reaches 99.7 % with one thread, as all cells here are trained,
-on a processor with AVX2, ended at 91.8 % with two threads, and at 69.9 % with one on a processor
-with AVX512: both add the same numbers in another order. Seeds show such spread. Cells of both kinds
-of processor are in the file, which does not tell them apart.
+training of NonLocal on *match* that ends at 99.7 % ended at 69.9 % where a processor had AVX512 and
+so added the same numbers in another order. Seeds show such spread. `mmattn probe` therefore trains
+each cell in one thread and with AVX2 at most: a cell is the same on other x86 processors, as far as
+they were tried (AMD). Those of commit 0802fbc are older and were trained with AVX512.
 
 ```bash
 mmattn probe --jobs 8                         # all cells that are missing, on eight cores

@@ -46,8 +46,8 @@ def run_probe(
     """Train a net with a mechanism on a probe, on the CPU.
 
     Adam, 16 new images a step, a learning rate of 0.005 that falls to 0 in the second half. The
-    same arguments give the same outcome on processors with the same instructions; AVX512 in place
-    of AVX2 adds in another order.
+    same arguments give the same outcome on processors with the same instructions; AVX512 adds in
+    another order than AVX2, to which `mmattn probe` keeps (`mmattn.processor.limit_to_avx2`).
 
     Args:
         probe: The task.

@@ -1,5 +1,6 @@
 """`mmattn probe`: resumes, takes mechanisms of the user, and its page is up to date."""
 
+import os
 import re
 from pathlib import Path
 
@@ -64,6 +65,23 @@ def test_jobs_share_the_cells_and_change_no_result(tmp_path, monkeypatch):
     shared = run_cells(tmp_path / 'shared.csv', names, ['position', 'row'], **arguments, jobs=2)
     assert [cell[:7] for cell in shared] == [cell[:7] for cell in alone]
     assert sorted(read_cells(tmp_path / 'shared.csv')) == sorted(shared)
+
+
+def test_cells_are_trained_with_avx2_at_most(tmp_path, monkeypatch):
+    """Also where this process, which has computed before, uses more."""
+    seen = tmp_path / 'seen.txt'
+    (tmp_path / 'looks.py').write_text(
+        'import os, multiprocessing, pathlib, torch\n'
+        'if multiprocessing.parent_process():\n'
+        '    words = torch.backends.cpu.get_cpu_capability(), os.environ["ONEDNN_MAX_CPU_ISA"]\n'
+        f'    pathlib.Path({str(seen)!r}).write_text(" ".join(words))\n'
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    before = dict(os.environ)
+    run_cells(tmp_path / 'a.csv', ['none'], ['row'], seeds=[0], steps=1, imports=['looks'])
+    wide, onednn = seen.read_text().split()
+    assert 'AVX512' not in wide and onednn == 'AVX2'
+    assert dict(os.environ) == before
 
 
 def test_a_killed_process_is_told_in_words(tmp_path, monkeypatch):
