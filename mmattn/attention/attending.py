@@ -6,9 +6,12 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from mmattn.attention.functional import dot_product_attention, in_float32
+from mmattn.attention.functional import (
+    dot_product_attention,
+    in_float32,
+    multi_head_attention,
+)
 from mmattn.attention.weighing import Weighing
 
 
@@ -127,7 +130,7 @@ class Heads(Attention):
         self.queries = self.keys = pixels(size)
 
     def compute(self) -> Tensor:
-        return F.scaled_dot_product_attention(self.query, self.key, self.value, scale=self.scale)
+        return multi_head_attention(self.query, self.key, self.value, self.scale)
 
     def weights(self, queries: Tensor | None = None) -> Tensor:
         query = self.query if queries is None else self.query[:, :, queries]

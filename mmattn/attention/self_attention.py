@@ -16,8 +16,8 @@ class MultiHeadSelfAttention(nn.Module):
     residual and no norm, which the paper adds outside. With ``relative_position`` the scores are
     ``q_i^T (k_j + r[row_j - row_i] + c[col_j - col_i]) / sqrt(d)``.
 
-    Cost: 2 * B * (H * W)**2 * C multiply-adds; fused kernels keep the scores out of memory, also
-    with positions (d is then d + H + W in the scores and in the values).
+    Cost: 2 * B * (H * W)**2 * C multiply-adds; the scores are kept out of memory, also with
+    positions (d is then d + H + W in the scores and in the values).
 
     Args:
         in_channels: Channels of the input.

@@ -1,13 +1,16 @@
 """Attention in chunks is attention, with less memory."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch.autograd import forward_ad
+from torch.nn import functional as F
 
 from mmattn.attention import chunks, functional
 from mmattn.attention.chunks import attend_in_chunks, plain_attention
 from mmattn.attention.fully_attentional import ChannelsOfLines
-from mmattn.attention.functional import dot_product_attention
+from mmattn.attention.functional import dot_product_attention, multi_head_attention
 from mmattn.benchmarks.memory import peak_memory
 
 
@@ -85,6 +88,29 @@ def test_half_precision_is_as_exact_as_the_composition(dtype, sums, scores, monk
         return torch.tensor([(a - b).norm() for a, b in zip(found, exact, strict=True)])
 
     assert (errors(attend_in_chunks) <= 1.05 * errors(plain_attention)).all()
+
+
+def test_heads_in_bfloat16_are_as_exact_as_the_composition(monkeypatch):
+    """Several heads have chunks in place of torch's kernel, which is slow in that type."""
+    for module in (functional, chunks):
+        monkeypatch.setattr(module, 'CHUNK', 96 * 80 // 2)
+    monkeypatch.setattr(F, 'scaled_dot_product_attention', None)
+    x = [t.unflatten(0, (2, 4)) for t in inputs(8, 96, 80, 16, 16, torch.float32)]
+    grad = torch.randn(2, 4, 96, 16, generator=torch.Generator().manual_seed(0))
+
+    def plain(query, key, value):
+        of_heads = (t.flatten(0, 1) for t in (0.25 * query, key, value))
+        return plain_attention(*of_heads).unflatten(0, (2, 4))
+
+    exact = torch.autograd.grad(plain(*(t.double() for t in x)), x, grad.double())
+
+    def errors(attend):
+        with torch.autocast('cpu', torch.bfloat16):
+            out = attend(*x)
+        found = torch.autograd.grad(out, x, grad.to(out.dtype))
+        return torch.tensor([(a - b).norm() for a, b in zip(found, exact, strict=True)])
+
+    assert (errors(partial(multi_head_attention, scale=0.25)) <= 1.05 * errors(plain)).all()
 
 
 def test_training_on_a_large_map_keeps_a_small_part_of_the_memory():
