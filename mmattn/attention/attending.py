@@ -7,11 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from mmattn.attention.functional import (
-    dot_product_attention,
-    in_float32,
-    multi_head_attention,
-)
+from mmattn.attention.functional import dot_product_attention, in_float32, multi_head_attention
 from mmattn.attention.weighing import Weighing
 
 
