@@ -58,7 +58,7 @@ def warnings_of(train_small, monkeypatch, data: str) -> list[str]:
 
 
 def test_a_training_that_waits_for_data_says_once_what_helps(train_small, monkeypatch):
-    monkeypatch.setattr(data_wait, 'usable_cores', lambda: 6)
+    monkeypatch.setattr('mmattn.processor.usable_cores', lambda: 6)
     (line,) = warnings_of(train_small, monkeypatch, 'SlowScenes')
     assert 'WARNING' in line
     share = re.search(r'waits for data: (\d+) % of the time of the last 5 iterations', line)
