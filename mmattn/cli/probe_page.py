@@ -1,6 +1,7 @@
 """The table of all probes, docs/probes.md, and its picture."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -132,8 +133,14 @@ def _coverage(cells: Sequence[Cell]) -> str:
         f'{len(PROBES)} probes, {len(PLANNED_SEEDS)} seeds): **{planned - done} are missing.** '
         + (f'Without any cell: {", ".join(absent)}. ' if absent else '')
         + f'Commits {", ".join(commits)}; {"; ".join(versions)}; CPU, '
-        f'{sum(c.seconds for c in cells) / 3600:.1f} hours in all.\n'
+        f'{sum(c.seconds for c in cells) / 3600:.1f} hours in all.{_of_other_budgets(cells)}\n'
     )
+
+
+def _of_other_budgets(cells: Sequence[Cell]) -> str:
+    counts = Counter(c.steps for c in cells if c.steps not in (STEPS, 2 * STEPS))
+    words = [f'{count} of {steps} steps' for steps, count in sorted(counts.items())]
+    return f' Not on this page, but in the file: {", ".join(words)}.' if words else ''
 
 
 def _accuracy_table(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:

@@ -98,11 +98,13 @@ def test_the_report_stands_beside_the_results_of_a_user(tmp_path):
     append_cell(results, cell(steps=STEPS, accuracy=0.5))
     append_cell(results, cell(steps=STEPS, mechanism='MeanGate', accuracy=1.0))
     append_cell(results, cell(steps=2 * STEPS, accuracy=0.99))
+    append_cell(results, cell(steps=STEPS + 1))
     main(['probe', '--report', '--results', str(results)])
     assert (tmp_path / 'probes.png').stat().st_size > 1000
     page = (tmp_path / 'probes.md').read_text()
     planned = len(ALL_MECHANISMS) * len(PROBES) * 3
     assert '](probes.png)' in page and f'**{planned - 1} are missing.**' in page
+    assert f'in the file: 1 of {STEPS + 1} steps.' in page
     assert '### Did not agree\n\n- `NonLocal` on *match* was to solve it: 50.0 %' in page
     assert '| another |' in page and '| `MeanGate` | not run |' in page
 
