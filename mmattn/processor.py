@@ -21,7 +21,7 @@ def limit_to_avx2() -> None:
     """
     os.environ.update(ONEDNN_MAX_CPU_ISA='AVX2', MKL_ENABLE_INSTRUCTIONS='AVX2')
     info = Path('/proc/cpuinfo')
-    if info.is_file() and 'avx512' in info.read_text():  # torch believes it of any processor
+    if info.is_file() and 'avx512' in info.read_text():  # torch would not check what is set
         os.environ['ATEN_CPU_CAPABILITY'] = 'avx2'
 
 

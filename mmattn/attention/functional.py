@@ -88,10 +88,11 @@ def multi_head_attention(query: Tensor, key: Tensor, value: Tensor, scale: float
     Returns:
         Tensor of shape (B, heads, S, C).
     """
-    of_heads = [x.flatten(0, 1) for x in (query, key, value)]
-    if dtype_of_products(query) == torch.bfloat16 and _choose(*of_heads) is attend_in_chunks:
-        out = attend_in_chunks(scale * of_heads[0], *of_heads[1:])
-        return out.unflatten(0, query.shape[:2])
+    if query.device.type == 'cpu' and dtype_of_products(query) == torch.bfloat16:
+        of_heads = [x.flatten(0, 1) for x in (query, key, value)]  # often a copy
+        if _choose(*of_heads) is attend_in_chunks:
+            out = attend_in_chunks(scale * of_heads[0], *of_heads[1:])
+            return out.unflatten(0, query.shape[:2])
     return F.scaled_dot_product_attention(query, key, value, scale=scale)
 
 
