@@ -89,11 +89,17 @@ def training_memory(
     return kept / shapes[0][0]
 
 
-def count_macs(run: Callable[[], object]) -> float:
-    """Multiply-adds of convolutions, matrix products and attention in what ``run`` does."""
+def count_macs(run: Callable[[], object], kind: str = '') -> float:
+    """Multiply-adds of convolutions, matrix products and attention in what ``run`` does.
+
+    Args:
+        run: Takes no arguments.
+        kind: Count those operators alone whose name has this in it.
+    """
     with FlopCounterMode(display=False, custom_mapping=_CPU_KERNELS) as counter:
         run()
-    return counter.get_total_flops() / 2
+    flops = counter.get_flop_counts().get('Global', {})
+    return sum(count for operator, count in flops.items() if kind in str(operator)) / 2
 
 
 def readable(value: float) -> str:

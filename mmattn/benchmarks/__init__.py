@@ -10,8 +10,8 @@ A module of `KINDS` has
 - ``cases(options)``, which yields a `Case` for each row of the comparison.
 
 It may have ``extras(options)``, further entries of the results, ``findings(results)``, paragraphs
-that follow from the figures, and ``draw(results)``, its picture. `running` runs a kind, `timing`
-and `memory` measure, `writing` writes the files.
+that follow from the figures, and ``draw(results)``, its picture. `running` runs a kind, `timing`,
+`memory` and `shares` measure, `writing` writes the files.
 """
 
 from collections.abc import Callable
@@ -61,6 +61,7 @@ class Case:
         images: How many a job takes, where their number a second is told.
         foreign: Sides that run outside torch, which does not see their memory.
         resident: Whether the memory of the process is measured, too.
+        profiled: Whether it is told where the time goes.
     """
 
     labels: dict[str, str]
@@ -70,6 +71,7 @@ class Case:
     images: int = 0
     foreign: frozenset[str] = frozenset()
     resident: bool = False
+    profiled: bool = False
 
 
 def words(size: Size) -> str:

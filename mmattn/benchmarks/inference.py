@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmattn.benchmarks import Case, Options, words
 from mmattn.benchmarks.models import INFERENCE, METHODS, batch, build_pair, load
+from mmattn.benchmarks.peaks import measure_peaks
 from mmattn.benchmarks.timing import mean_speed_ups
 from mmattn.cost import count_macs
 from mmattn.engine.candidates import written_for_openvino
@@ -37,7 +38,7 @@ SIDE, REFERENCE = 'side', 'mmseg'
 OPENVINO = 'mmattn, OpenVINO'
 SIZES = ((512, 512),)
 MODELS = METHODS
-findings = mean_speed_ups
+extras, findings = measure_peaks, mean_speed_ups
 _NORMS_SEE = (256, 256)
 
 
@@ -70,6 +71,7 @@ def cases(options: Options, pattern: str = INFERENCE) -> Iterator[Case]:
                 facts={side: {'equal labels': f'{share:.2%}'} for side, share in equal.items()},
                 foreign=frozenset({OPENVINO}),
                 resident=True,
+                profiled=True,
             )
 
 

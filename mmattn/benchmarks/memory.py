@@ -3,7 +3,7 @@
 import ctypes
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -24,8 +24,7 @@ def peak_memory(job: Callable[[], object], device: str) -> int:
         result = job()
         torch.cuda.synchronize()
         return torch.cuda.max_memory_allocated() - before - _bytes(result)
-    os.environ.setdefault('KINETO_LOG_LEVEL', '99')  # else the profiler prints when it starts
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    with quiet_profile([ProfilerActivity.CPU], memory=True) as profiler:
         result = job()
     current = peak = 0
     for event in profiler.profiler.kineto_results.events():
@@ -50,6 +49,12 @@ def resident_memory(job: Callable[[], object]) -> int | None:
     before = _kilobytes(status, 'VmRSS')
     job()
     return 1024 * max(0, _kilobytes(status, 'VmHWM') - before)
+
+
+def quiet_profile(activities: Sequence[ProfilerActivity], memory: bool = False) -> profile:
+    """torch's profiler, which prints nothing when it starts."""
+    os.environ.setdefault('KINETO_LOG_LEVEL', '99')
+    return profile(activities=activities, profile_memory=memory)
 
 
 def _kilobytes(status: Path, key: str) -> int:

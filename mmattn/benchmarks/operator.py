@@ -8,7 +8,7 @@ from torch import Tensor
 
 from mmattn.benchmarks import Case, Options, Size, words
 from mmattn.benchmarks.passes import BACKWARD, PASSES, dtypes
-from mmattn.benchmarks.timing import seconds
+from mmattn.benchmarks.peaks import measure_peaks, told_peaks
 from mmattn.errors import UserError
 from mmattn.ops import criss_cross_attention
 from mmattn.ops.extension import EXTENSION
@@ -22,7 +22,7 @@ Multiply-adds are those of the products, three times as many with the backward p
 SIDE, REFERENCE = 'side', 'mmcv'
 SIZES = ((8, 8), (16, 16), (32, 32), (64, 64), (97, 97), (128, 256))
 CHANNELS = (64, 128, 256, 512)
-PRODUCT = 4096  # rows and columns of the matrices that tell what the device can do
+extras = measure_peaks
 LAYOUTS = {'contiguous': torch.contiguous_format, 'channels_last': torch.channels_last}
 
 
@@ -86,17 +86,6 @@ def _cases(size: Size, channels: int, dtype: str, device: str, layout: str) -> I
         )
 
 
-def extras(options: Options) -> dict:
-    """GFLOP/s of a large square matrix product, the most that the device gives, by type."""
-    n, peaks = PRODUCT, {}
-    for name, dtype in dtypes(options.device).items():
-        x = torch.randn(n, n).to(options.device, dtype)
-        best = min(seconds(lambda x=x: x @ x, options.device) for _ in range(options.rounds))
-        peaks[name] = 2e-9 * n**3 / best
-    return {'peak GFLOP/s': peaks}
-
-
 def findings(results: dict) -> list[str]:
     """What the GFLOP/s of the table are to be held against."""
-    peaks = ', '.join(f'{name} {value:.0f}' for name, value in results['peak GFLOP/s'].items())
-    return [f'Matrix products of {PRODUCT} x {PRODUCT} reach, in GFLOP/s: {peaks}.']
+    return [told_peaks(results)]

@@ -11,6 +11,7 @@ import torch
 from mmattn import __version__
 from mmattn.benchmarks import Case, Options, Size, timing
 from mmattn.benchmarks.memory import peak_memory, resident_memory
+from mmattn.benchmarks.shares import time_shares
 from mmattn.benchmarks.timing import interleaved, summarise
 from mmattn.errors import UserError
 from mmattn.provenance import commit, device_name
@@ -102,6 +103,12 @@ def _measure_case(case: Case, reference: str, options: Options) -> dict:
     if case.resident and options.device == 'cpu':
         grown = {name: resident_memory(job) for name, job in jobs.items()}
         measured['resident'] = {name: number for name, number in grown.items() if number}
+    if case.profiled:
+        measured['shares'] = {
+            name: time_shares(job, options.device)
+            for name, job in jobs.items()
+            if name not in case.foreign
+        }
     if case.macs:
         measured['macs'] = {name: case.macs[name] for name in jobs if name in case.macs}
     if case.images:

@@ -11,6 +11,7 @@ from torch import nn
 from mmattn.apis.options import use_amp
 from mmattn.benchmarks import Case, Options, Size, words
 from mmattn.benchmarks.models import METHODS, TRAINING, batch, build_pair, load
+from mmattn.benchmarks.peaks import measure_peaks
 from mmattn.benchmarks.timing import mean_speed_ups
 
 TITLE = 'Training'
@@ -23,7 +24,7 @@ float32. FLA has no twin in mmseg."""
 SIDE, REFERENCE = 'side', 'mmseg'
 SIZES = ((180, 240),)
 MODELS = METHODS
-findings = mean_speed_ups
+extras, findings = measure_peaks, mean_speed_ups
 IMAGES = 8
 
 
@@ -45,6 +46,7 @@ def cases(options: Options) -> Iterator[Case]:
                 labels={'method': method, 'images': f'{IMAGES} of {words(size)}'},
                 jobs=jobs,
                 images=IMAGES,
+                profiled=True,
             )
 
 

@@ -13,5 +13,5 @@ stride 8, 19 classes) that test in windows of 769x769, 513 apart: eight in an im
 SIDE, REFERENCE = inference.SIDE, inference.REFERENCE
 SIZES = ((1024, 2048),)
 MODELS = METHODS
-findings = mean_speed_ups
+extras, findings = inference.extras, mean_speed_ups
 cases = partial(inference.cases, pattern='{0}/{0}_r50-d8_4xb2-80k_cityscapes-769x769.py')

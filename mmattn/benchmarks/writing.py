@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmattn.benchmarks.drawing import speed_up_figure
 from mmattn.benchmarks.running import kind_module
+from mmattn.benchmarks.shares import share_paragraphs
 from mmattn.benchmarks.tables import markdown
 from mmattn.cost import readable, two_digits
 from mmattn.files import write_atomically
@@ -75,7 +76,7 @@ def render(results: dict, picture: str | None, whole: str | None = None) -> str:
     rows = table(results)
     long = whole and len(rows) - 1 > _MOST_ROWS
     paragraphs.append(f'[All {len(rows) - 1} rows]({whole}).' if long else markdown(rows))
-    return '\n\n'.join(paragraphs) + '\n'
+    return '\n\n'.join(paragraphs + share_paragraphs(results)) + '\n'
 
 
 def table(results: dict) -> list[list[str]]:

@@ -59,6 +59,7 @@ def run(args: argparse.Namespace) -> None:
     import_mmseg()
 
     from mmattn.benchmarks.running import make_options, measure
+    from mmattn.benchmarks.shares import share_table
     from mmattn.benchmarks.tables import aligned
     from mmattn.benchmarks.writing import slug, table, write
     from mmattn.engine.runner import separate_run
@@ -73,8 +74,9 @@ def run(args: argparse.Namespace) -> None:
     with separate_run():
         results = measure(args.kind, options, _report)
     results['command'] = _command(sys.argv[1:], args.out)
-    print()
-    print(aligned(table(results)))
+    for rows in filter(None, (table(results), share_table(results))):
+        print()
+        print(aligned(rows))
     for file in write(results, folder):
         print(file)
 

@@ -6,7 +6,16 @@ from functools import partial
 import pytest
 import torch
 
-from mmattn.benchmarks import KINDS, attention, evaluation, inference, loss, operator, training
+from mmattn.benchmarks import (
+    KINDS,
+    attention,
+    evaluation,
+    inference,
+    loss,
+    operator,
+    peaks,
+    training,
+)
 from mmattn.benchmarks.memory import peak_memory
 from mmattn.benchmarks.models import METHODS, TRAINING, build_pair, load
 from mmattn.benchmarks.running import make_options
@@ -46,7 +55,7 @@ def load_thin(expansion: int, pattern: str, method: str):
 def short(monkeypatch):
     monkeypatch.setattr('mmattn.benchmarks.timing.SECONDS', 0)
     monkeypatch.setattr(operator, 'CHANNELS', (64,))
-    monkeypatch.setattr(operator, 'PRODUCT', 64)
+    monkeypatch.setattr(peaks, 'PRODUCT', 64)
     monkeypatch.setattr(evaluation, 'CLASSES', (19,))
     monkeypatch.setattr(loss, 'CLASSES', (19,))
     monkeypatch.setattr(training, 'IMAGES', 2)
@@ -67,6 +76,7 @@ def test_kind_measures_both_sides_and_writes_its_files(kind, tmp_path, capsys, m
     assert f'`mmattn benchmark {kind} ' in page and str(tmp_path) not in page
     assert '| times as fast |' in page
     assert ('| resident MiB |' in page) == (kind in ('inference', 'windows'))
+    assert ('| GFLOP/s of convolutions |' in page) == (kind in ('inference', 'windows', 'training'))
 
 
 def test_without_the_other_side_only_ours_is_measured(tmp_path, capsys):
