@@ -1,5 +1,6 @@
 """Where the time of whole models goes: convolutions, products of matrices, all else."""
 
+import re
 import time
 from collections.abc import Callable
 from statistics import geometric_mean
@@ -14,9 +15,9 @@ from mmattn.benchmarks.tables import markdown
 from mmattn.cost import count_macs
 
 _CONVOLUTIONS = 'convolutions'
-_KINDS = {
-    _CONVOLUTIONS: ('conv',),
-    'matrix products': ('mm', 'linear', 'scaled_dot_product', 'mmattn::'),  # mm, bmm, addmm
+_KINDS = {  # patterns of operators' names; bilinear upsampling is no product
+    _CONVOLUTIONS: r'::\w*conv\w*$',
+    'matrix products': r'::(\w*mm_?|(mkldnn)?_?linear\w*|\w*scaled_dot_product\w*)$|^mmattn::',
 }
 _RATE = 'GFLOP/s of convolutions'
 _CALLS = 3
@@ -42,8 +43,8 @@ def time_shares(job: Callable[[], object], device: str) -> dict[str, float]:
     for event in profiler.key_averages():
         if event.device_type == DeviceType.CPU:  # what a GPU does counts where it is called
             own = event.self_device_time_total if on_gpu else event.self_cpu_time_total
-            for kind, words in _KINDS.items():
-                seconds[kind] += any(word in event.key for word in words) * own / 1e6
+            for kind, pattern in _KINDS.items():
+                seconds[kind] += bool(re.search(pattern, event.key)) * own / 1e6
     flops = 2 * _CALLS * count_macs(job, 'conv')
     shares = {kind: value / spent for kind, value in seconds.items()}
     return {**shares, _RATE: flops / seconds[_CONVOLUTIONS] / 1e9}

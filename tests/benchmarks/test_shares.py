@@ -38,16 +38,18 @@ def product(n: int) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ('channels', 'n', 'seconds', 'most'),
+    ('channels', 'n', 'scale', 'seconds', 'most'),
     [
-        (256, 4, 0, 'convolutions'),
-        (4, 1024, 0, 'matrix products'),
-        (4, 4, 0.05, 'all else'),
+        (256, 4, 1, 0, 'convolutions'),
+        (4, 1024, 1, 0, 'matrix products'),
+        (4, 4, 1, 0.05, 'all else'),
+        (4, 4, 32, 0, 'all else'),
     ],
 )
-def test_time_is_counted_where_it_is_spent(channels, n, seconds, most):
+def test_time_is_counted_where_it_is_spent(channels, n, scale, seconds, most):
     def job():
-        convolution(channels), product(n), time.sleep(seconds)
+        resized = F.interpolate(convolution(channels), scale_factor=scale, mode='bilinear')
+        return resized, product(n), time.sleep(seconds)
 
     job()
     shares = time_shares(job, 'cpu')
