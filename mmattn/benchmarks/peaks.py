@@ -1,4 +1,4 @@
-"""What the device can do at most: the rate of large products of matrices."""
+"""What rates are held against: that of large products of matrices."""
 
 import torch
 
@@ -10,7 +10,7 @@ PRODUCT = 4096  # rows and columns of the matrices
 
 
 def measure_peaks(options: Options) -> dict:
-    """GFLOP/s of a large square matrix product, the most that the device gives, by type."""
+    """GFLOP/s of a large square matrix product, by type."""
     n, peaks = PRODUCT, {}
     for name, dtype in dtypes(options.device).items():
         x = torch.randn(n, n).to(options.device, dtype)

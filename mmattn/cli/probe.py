@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument('--probes', nargs='+', metavar='PROBE', help='all where no one is named')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0, 1, 2], metavar='SEED')
-    parser.add_argument('--steps', type=int, metavar='N', help='training steps (default: 300)')
+    parser.add_argument('--steps', type=int, metavar='N', help='training steps (default: 400)')
     parser.add_argument(
         '--jobs', type=int, default=1, metavar='N', help='cells at a time, one core each'
     )

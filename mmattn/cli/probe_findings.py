@@ -1,4 +1,4 @@
-"""Hypotheses of the probes against their results, and what twice the steps change."""
+"""Hypotheses of the probes against their results, and what other numbers of steps change."""
 
 from collections.abc import Iterator, Sequence
 
@@ -56,31 +56,36 @@ def findings(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:
         yield f'\nNo mechanism that was run solves {", ".join(missing)}.\n'
 
 
-def second_budget(cells: Sequence[Cell]) -> Iterator[str]:
-    """What failed, trained for twice as long from the same seeds."""
-    both = {(c.mechanism, c.probe, c.seed) for c in cells if c.steps == 2 * STEPS}
-    summaries = summarise([c for c in cells if (c.mechanism, c.probe, c.seed) in both])
-    longer = {key: s for key, s in summaries.items() if key[2] == 2 * STEPS}
-    if not longer:
-        yield (
-            f'Not run: whether any mechanism that fails here would learn in {2 * STEPS} steps is '
-            'open.\n'
-        )
-        return
-    yield table_row('mechanism', 'probe', f'{STEPS} steps', f'{2 * STEPS} steps', 'verdict')
-    yield table_row(*['---'] * 5)
-    verdicts = []
-    for (mechanism, probe, _), after in sorted(longer.items()):
-        before = summaries.get((mechanism, probe, STEPS))
-        if before is not None:
-            verdicts.append('the same' if before.solved == after.solved else 'another')
-            yield table_row(
-                f'`{mechanism}`', probe, in_words(before), in_words(after), verdicts[-1]
-            )
+def other_budgets(cells: Sequence[Cell]) -> Iterator[str]:
+    """What other numbers of steps change, from the same seeds."""
+    budgets = sorted({cell.steps for cell in cells} - {STEPS})
+    for steps in budgets:
+        yield from _other_budget(cells, steps)
+    if not budgets or budgets[-1] < STEPS:
+        yield 'Not run: whether any mechanism that fails here would learn in more steps is open.\n'
+
+
+def _other_budget(cells: Sequence[Cell], steps: int) -> Iterator[str]:
+    default, other = ({c.key[:3] for c in cells if c.steps == n} for n in (STEPS, steps))
+    summaries = summarise(c for c in cells if c.key[:3] in default & other)
+    names = sorted({key[:2] for key in summaries})
+    pairs = {name: [summaries[(*name, n)] for n in (STEPS, steps)] for name in names}
+    changed = {name: pair for name, pair in pairs.items() if pair[0].solved != pair[1].solved}
     yield (
-        f'\n{verdicts.count("another")} of {len(verdicts)} have another verdict: there {STEPS} '
-        'steps say too little. No other cell was trained for longer.\n'
+        f'### {steps} steps\n\nCells: {len(other)}. Results that both numbers of steps have from '
+        f'the same seeds: {len(pairs)}, with another verdict: {len(changed)}.\n\n'
     )
+    if changed:
+        yield table_row('mechanism', 'probe', f'{STEPS} steps', f'{steps} steps')
+        yield table_row(*['---'] * 4)
+    for (mechanism, probe), pair in changed.items():
+        yield table_row(f'`{mechanism}`', probe, *map(in_words, pair))
+    unsolved = [
+        f'`{mechanism}` on *{probe}* ({100 * after.mean:.1f} %)'
+        for (mechanism, probe), (_, after) in pairs.items()
+        if steps > STEPS and (mechanism, probe) not in changed and not after.solved
+    ]
+    yield f'\nNot solved by more steps: {", ".join(unsolved)}.\n\n' if unsolved else '\n'
 
 
 def in_words(summary: Summary) -> str:

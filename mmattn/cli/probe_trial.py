@@ -31,23 +31,19 @@ TRIAL = {
 _SIDES = {True: 'solved', False: 'failed', None: 'between'}
 _INTRODUCTION = """\
 A trial of other code on *match* and *row* came before these probes: one seed, 400 steps, three
-pairs of query and cue an image. Here are two pairs, {steps} steps and more seeds. A result is on
+pairs of query and cue an image. Here are two pairs and more seeds, of {steps} steps. A result is on
 the same side where both solve the probe (98 % or more), both fail (at most 60 %) or both lie
 between; of several seeds the mean counts.
 
 """
 _DEVIATIONS = """
-{same} of {all} results are on the same side. Code, number of pairs, steps and starts all differ
-from the trial's. Of these starts and steps alone have been varied here; what the others do is not
-known. The results on another side:
+{same} of {all} results are on the same side. Code, number of pairs and starts differ from the
+trial's. Of these the starts alone have been varied here; what the others do is not known. The
+results on another side:
 
 """
-# What is known of results that deviate, beside what their seeds and twice the steps show.
+# What is known of results that deviate, beside what their seeds and other numbers of steps show.
 _NOTES = {
-    ('NonLocal', 'match'): (
-        'So the bar of `mmattn probe NonLocal --probes match`, at least 98 %, holds for a seed '
-        'that reaches it, and not for the mean of the default seeds, 0, 1 and 2.'
-    ),
     ('NonLocal', 'row'): (
         'At least two of three cues have one class, and so have their queries: the class of most '
         'cues is right for two thirds of the queries or more, and takes no look along a row. Of '
@@ -64,7 +60,6 @@ def first_trial(cells: Sequence[Cell]) -> Iterator[str]:
     for probe, results in TRIAL.items():
         for mechanism, percent in results.items():
             here = summaries.get((mechanism, probe, STEPS))
-            longer = summaries.get((mechanism, probe, 2 * STEPS))
             if here is None:
                 continue
             there = is_solved(percent / 100)
@@ -74,13 +69,12 @@ def first_trial(cells: Sequence[Cell]) -> Iterator[str]:
             else:
                 of_both = [c for c in cells if (c.mechanism, c.probe) == (mechanism, probe)]
                 deviations.append(_deviation(of_both, percent))
-            words = in_words(here), in_words(longer) if longer else 'not run'
-            rows.append(table_row(probe, f'`{mechanism}`', f'{percent} %', *words, verdict))
+            rows.append(table_row(probe, f'`{mechanism}`', f'{percent} %', in_words(here), verdict))
     if not rows:
         yield 'None of its cells was run.\n'
         return
     yield _INTRODUCTION.format(steps=STEPS)
-    heads = 'probe', 'mechanism', 'trial', f'{STEPS} steps', f'{2 * STEPS} steps', 'verdict'
+    heads = 'probe', 'mechanism', 'trial', f'{STEPS} steps', 'verdict'
     yield table_row(*heads) + table_row(*['---'] * len(heads)) + ''.join(rows)
     yield _DEVIATIONS.format(same=len(rows) - len(deviations), all=len(rows))
     yield from deviations

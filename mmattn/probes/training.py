@@ -13,7 +13,7 @@ from mmattn.probes.net import ProbeNet, build_net
 from mmattn.probes.scenes import IGNORED, make_batches
 from mmattn.probes.table import Probe
 
-STEPS = 300
+STEPS = 400
 BATCH = 16
 _TEST_IMAGES = 512
 _LEARNING_RATE = 5e-3

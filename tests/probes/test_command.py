@@ -104,9 +104,9 @@ def test_the_report_stands_beside_the_results_of_a_user(tmp_path):
     page = (tmp_path / 'probes.md').read_text()
     planned = len(ALL_MECHANISMS) * len(PROBES) * 3
     assert '](probes.png)' in page and f'**{planned - 1} are missing.**' in page
-    assert f'in the file: 1 of {STEPS + 1} steps.' in page
+    assert f'### {STEPS + 1} steps\n\nCells: 1. Results that both' in page
     assert '### Did not agree\n\n- `NonLocal` on *match* was to solve it: 50.0 %' in page
-    assert '| another |' in page and '| `MeanGate` | not run |' in page
+    assert f'### {2 * STEPS} steps' in page and '| `MeanGate` | not run |' in page
 
 
 def test_mechanisms_of_the_user_join_by_name(tmp_path, monkeypatch, capsys):
@@ -148,7 +148,7 @@ def test_options_are_part_of_the_name():
         (['none', '--steps', '0'], '--steps must be at least 1, got 0'),
         (['none', '--jobs', '0'], '--jobs must be at least 1, got 0'),
         (['none', '--import', 'no_such_module'], 'no_such_module: no such module.*PYTHONPATH'),
-        (['--report'], 'holds no finished cell of 300 steps; `mmattn probe` makes them'),
+        (['--report'], 'holds no finished cell of 400 steps; `mmattn probe` makes them'),
     ],
 )
 def test_mistakes_are_told_in_one_line(arguments, words, tmp_path, capsys):

@@ -2,7 +2,8 @@
 
 import pytest
 
-from mmattn.cli.probe_findings import second_budget
+from mmattn.cli.probe_findings import other_budgets
+from mmattn.probes import STEPS
 from mmattn.probes.results import Cell, append_cell, read_cells, summarise
 
 
@@ -67,8 +68,22 @@ def test_steps_are_kept_apart():
     assert summaries['NonLocal', 'match', 800].solved and len(summaries) == 2
 
 
-def test_twice_the_steps_are_compared_from_the_same_seeds():
-    cells = [cell(steps=300, accuracy=0.99), cell(steps=600, accuracy=0.99)]
-    cells += [cell(seed=seed, steps=300, accuracy=0.5) for seed in (1, 2)]
-    (row,) = [line for line in second_budget(cells) if 'NonLocal' in line]
-    assert row.count('99.0 %') == 2 and '| the same |' in row
+def test_other_numbers_of_steps_are_compared_from_the_same_seeds():
+    cells = [cell(steps=STEPS, accuracy=0.99), cell(steps=2 * STEPS, accuracy=0.99)]
+    cells += [cell(seed=seed, steps=STEPS, accuracy=0.5) for seed in (1, 2)]
+    cells += [cell(mechanism=name, steps=STEPS, accuracy=0.5) for name in ('SE', 'APNB', 'FCA')]
+    cells += [cell(mechanism='SE', steps=2 * STEPS, accuracy=0.98)]
+    cells += [cell(mechanism='APNB', steps=2 * STEPS, accuracy=0.55)]
+    text = ''.join(other_budgets(cells))
+    assert f'### {2 * STEPS} steps\n\nCells: 3. ' in text
+    assert 'from the same seeds: 3, with another verdict: 1.' in text
+    assert '| `SE` | match | 50.0 % (46 to 54, one seed) | 98.0 % (96 to 99, one seed) |' in text
+    assert 'Not solved by more steps: `APNB` on *match* (55.0 %).' in text and 'FCA' not in text
+    assert 'NonLocal' not in text  # what its other seeds did does not count
+
+
+def test_fewer_steps_say_nothing_of_more():
+    cells = [cell(steps=STEPS, accuracy=0.99), cell(steps=STEPS - 1, accuracy=0.5)]
+    text = ''.join(other_budgets(cells))
+    assert 'with another verdict: 1.' in text and text.endswith('in more steps is open.\n')
+    assert 'Not solved by' not in text

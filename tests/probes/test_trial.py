@@ -40,12 +40,12 @@ def test_the_mean_of_the_seeds_decides_the_side():
 
 def test_a_deviation_names_its_seeds_and_those_that_solve_it():
     cells = trained('NonLocal', 0.997, 0.971, 0.922)
-    cells += trained('NonLocal', 1, steps=2 * STEPS) + trained('NonLocal', 0.98, 0.99, steps=400)
+    cells += trained('NonLocal', 1, steps=600) + trained('NonLocal', 0.98, 0.99, steps=300)
     cells += trained('APNB', 0.9)
     apnb, nonlocal_ = sorted(lines(cells, '- '))
-    assert '99.7, 97.1, 92.2 % from seeds 0, 1, 2; after 400 steps 98.0, 99.0 %' in nonlocal_
+    assert '99.7, 97.1, 92.2 % from seeds 0, 1, 2; after 300 steps 98.0, 99.0 %' in nonlocal_
     assert '% from seeds 0, 1; after 600 steps 100.0 % from seed 0.' in nonlocal_
-    assert '98 % is reached from seed 0 alone. So the bar of ' in nonlocal_
+    assert nonlocal_.endswith('98 % is reached from seed 0 alone.')
     assert apnb.endswith('98 % is reached from no seed.')
 
 
