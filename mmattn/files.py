@@ -112,11 +112,11 @@ def _sync(path: Path) -> None:
 
 def check_writable(folder: Path, what: str, remedy: str) -> None:
     """Raise UserError where a folder neither is nor can be made, or cannot be written to."""
-    existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    if not existing.is_dir() or not _is_writable(existing):
+    existing = next(path for path in (folder, *folder.absolute().parents) if os.path.exists(path))
+    if not os.path.isdir(existing) or not _is_writable(existing):
         raise UserError(
             f'{what} {folder} cannot be made: {existing} is '
-            f'{"not writable" if existing.is_dir() else "a file"}; {remedy}'
+            f'{"not writable" if os.path.isdir(existing) else "a file"}; {remedy}'
         )
 
 

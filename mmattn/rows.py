@@ -1,6 +1,7 @@
 """Tables in CSV files to which runs append a row as they end, several at a time if need be."""
 
 import csv
+import errno
 import fcntl
 import io
 import os
@@ -16,7 +17,8 @@ Row = TypeVar('Row', bound=NamedTuple)
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """The rows of a file, none where there is no file.
 
-    A last line without its end is that of a process that was killed while it wrote, and left out.
+    A last line that is no whole row is that of a process that was killed while it wrote, and left
+    out.
 
     Args:
         path: The file.
@@ -28,13 +30,13 @@ def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """
     if not path.exists():
         return []
-    return list(_parse(path, path.read_text(encoding='utf-8'), kind))
+    return list(_parse(path, _whole(path, path.read_bytes(), kind), kind))
 
 
 def append_row(path: Path, row: Row, key: slice) -> Row:
     """Add a row to the file, unless it holds one with the same key; the one that is in it then.
 
-    Of several processes one writes at a time, and waits until the disk has it. A half line at the
+    Of several processes one writes at a time, and waits until the disk has it. A half row at the
     end of the file is taken away first.
 
     Args:
@@ -44,21 +46,25 @@ def append_row(path: Path, row: Row, key: slice) -> Row:
 
     Raises:
         ValueError: A line that is none of such a row.
+        OSError: The disk is full; the file is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _locked(path) as file:
-        content = file.read()
-        whole = content[: content.rfind(b'\n') + 1]
-        for known in _parse(path, whole.decode(), type(row)):
+        whole = _whole(path, file.read(), type(row))
+        for known in _parse(path, whole, type(row)):
             if known[key] == row[key]:
                 return known
-        text = io.StringIO()
+        text = io.StringIO('' if whole.endswith(b'\n') or not whole else '\n')
+        text.seek(0, io.SEEK_END)
         writer = csv.writer(text, lineterminator='\n')
         if not whole:
             writer.writerow(row._fields)
         writer.writerow(row)
         file.truncate(len(whole))
-        file.write(text.getvalue().encode())  # one call, since the file has no buffer
+        data = text.getvalue().encode()
+        if file.write(data) < len(data):  # one call, since the file has no buffer
+            file.truncate(len(whole))
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         os.fsync(file.fileno())
     return row
 
@@ -73,10 +79,21 @@ def _locked(path: Path) -> Iterator[Any]:
         yield file
 
 
-def _parse(path: Path, text: str, kind: type[Row]) -> Iterator[Row]:
-    lines = text.splitlines(keepends=True)
+def _whole(path: Path, content: bytes, kind: type[Row]) -> bytes:
+    """The content without a half row at its end; a whole one may lack the end of its line."""
+    begin = content.rfind(b'\n') + 1
+    rest = content[begin:]
+    if not begin and not ','.join(kind._fields).encode().startswith(rest):
+        begin = len(content)  # nothing that was begun here: to be told as a line of something else
+    with suppress(ValueError):
+        list(_parse(path, rest, kind))
+        begin = len(content)
+    return content[:begin]
+
+
+def _parse(path: Path, content: bytes, kind: type[Row]) -> Iterator[Row]:
     types = kind.__annotations__.values()
-    for number, cells in enumerate(csv.reader(line for line in lines if line.endswith('\n')), 1):
+    for number, cells in enumerate(csv.reader(content.decode().splitlines(keepends=True)), 1):
         if tuple(cells) == kind._fields:  # a second time where two files were joined
             continue
         try:

@@ -56,6 +56,17 @@ def test_a_folder_that_is_not_writable_is_named(tmp_path):
         check_writable(tmp_path / 'new', 'folder', 'name another')
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason='only root may become nobody')
+def test_a_folder_below_one_that_may_not_be_entered_is_told(tmp_path):
+    tmp_path.chmod(0o700)
+    try:
+        os.seteuid(65534)
+        with pytest.raises(UserError, match='cannot be made: .* is not writable; name another'):
+            check_writable(tmp_path / 'new', 'folder', 'name another')
+    finally:
+        os.seteuid(0)
+
+
 @pytest.mark.skipif(not os.path.isdir('/proc'), reason='a folder of Linux')
 def test_a_folder_that_takes_no_files_is_named_to_root_too():
     with pytest.raises(UserError, match='/proc/nowhere cannot be made: /proc is not writable'):

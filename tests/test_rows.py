@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import time
 from pathlib import Path
@@ -54,7 +55,39 @@ def test_half_a_line_is_no_row_and_is_taken_away(tmp_path):
     assert read_rows(path, Sample) == [sample(), sample(seed=1)]
 
 
-@pytest.mark.parametrize('text', ['a,b\n1,2\n', 'name,seed,score,seconds,note\nse,x,1.0,,\n'])
+def test_a_whole_row_is_one_without_the_end_of_its_line(tmp_path):
+    """As editors leave it."""
+    path = tmp_path / 'rows.csv'
+    rows = [append_row(path, sample(seed=seed), KEY) for seed in range(2)]
+    path.write_text(path.read_text().rstrip('\n'))
+    assert read_rows(path, Sample) == rows
+    assert append_row(path, sample(seed=1, score=99.0), KEY) == rows[1]
+    rows.append(append_row(path, sample(seed=2), KEY))
+    assert read_rows(path, Sample) == rows and path.read_text().endswith('se,2,50.25,,\n')
+
+
+def append_on_a_disk_with(left: int, path: Path) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    size = path.stat().st_size + left
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    append_row(path, sample(seed=1), KEY)
+
+
+def test_a_row_for_which_the_disk_has_no_room_is_told_and_leaves_no_half(tmp_path):
+    path = tmp_path / 'rows.csv'
+    append_row(path, sample(), KEY)
+    before = path.read_bytes()
+    context = multiprocessing.get_context('fork')
+    writer = context.Process(target=append_on_a_disk_with, args=(5, path))
+    writer.start()
+    writer.join()
+    assert writer.exitcode == 1 and path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    'text',
+    ['a,b\n1,2\n', 'a note', 'name,seed,score,seconds,note\nse,x,1.0,,\n'],
+)
 def test_a_file_of_something_else_is_told_and_stays(tmp_path, text):
     path = tmp_path / 'other.csv'
     path.write_text(text)

@@ -25,7 +25,7 @@ from mmattn.apis.unlabelled import drop_labels
 from mmattn.engine.runner import Runner, separate_run
 from mmattn.errors import UserError, explain_settings
 from mmattn.files import check_writable, replacing, write_atomically
-from mmattn.preflight.config import load_config, require_keys
+from mmattn.preflight.config import check_seed, load_config, require_keys
 from mmattn.preflight.data import check_data
 from mmattn.visualization.document import Heading, Paragraph, Picture, to_html
 from mmattn.visualization.panels import label_panels
@@ -64,6 +64,7 @@ def browse(
     """
     if count < 1:
         raise UserError(f'count is {count}: it must be at least 1')
+    check_seed(seed)
     loader = f'{split}_dataloader'
     out = Path(out or Path('work_dirs', Path(config).stem, 'browse', split))
     with separate_run():

@@ -17,6 +17,7 @@ from mmattn.engine.train_loop import resumable
 from mmattn.errors import UserError
 from mmattn.files import check_writable
 from mmattn.preflight.checkpoint import latest_checkpoint
+from mmattn.preflight.config import check_seed
 from mmattn.preflight.data_sets import inner_configs
 from mmattn.preflight.pretrained import drop_pretrained
 from mmattn.processor import cores_of_process, cpu_has_bfloat16
@@ -166,7 +167,9 @@ def set_resume(cfg: Config, folder: Path, resume: str | Path | bool | None) -> P
 def set_randomness(cfg: Config, seed: int | None, deterministic: bool) -> None:
     """Set the seed, and deterministic algorithms, where the caller asks for them."""
     randomness = {'seed': None, **(cfg.get('randomness') or {})}
-    randomness |= {} if seed is None else {'seed': seed}
+    if seed is not None:
+        check_seed(seed)
+        randomness['seed'] = seed
     randomness |= {'deterministic': True} if deterministic else {}
     cfg.randomness = randomness
     if randomness.get('deterministic'):

@@ -97,7 +97,10 @@ def _convert_camvid(folder: Path, images: str, labels: str, root: Path) -> None:
 
 
 def _convert_camvid_label(file: Path, target: Path) -> None:
-    label = np.array(Image.open(file))
+    try:
+        label = np.array(Image.open(file))
+    except (OSError, SyntaxError) as error:  # the latter of a damaged PNG
+        raise UserError(f'{file} cannot be read: {error}; copy it again') from error
     if label.ndim != 2:
         raise UserError(
             f'{file} is a colour picture; expected one channel of class indices, as from SegNet'
@@ -190,10 +193,11 @@ def prepare_ade20k(
     source, root = _existing(source or root, 'source of ADE20K'), Path(root)
     archive = source / f'{ADE20K}.zip' if source.is_dir() else source
     tree = source if source.name == ADE20K else source / ADE20K
-    if tree.is_dir():
-        _link(tree, root / ADE20K)
-    elif archive.is_file():
+    in_place = tree.exists() and (root / ADE20K).exists() and tree.samefile(root / ADE20K)
+    if archive.is_file() and (in_place or not tree.is_dir()):  # the tree may be of half the archive
         _unpack(archive, root)
+    elif tree.is_dir():
+        _link(tree, root / ADE20K)
     else:
         raise UserError(f'neither {ADE20K}.zip nor the folder {ADE20K} found in {source}')
 

@@ -44,6 +44,15 @@ _MAPPINGS = {'model', 'train_dataloader', 'val_dataloader', 'test_dataloader', '
 _MAPPINGS |= {'default_hooks', 'custom_imports', 'env_cfg', 'randomness', 'train_cfg'}
 
 
+SEEDS = 2**32  # numpy takes whole numbers below it
+
+
+def check_seed(seed: int) -> None:
+    """Raise UserError for a seed that random generators do not take."""
+    if not 0 <= seed < SEEDS:
+        raise UserError(f'the seed is {seed}: it must be a whole number from 0 to {SEEDS - 1}')
+
+
 def load_config(path: str | Path, cfg_options: dict[str, Any] | None = None) -> Config:
     """Read a config file, apply the options, and check every registered name in it.
 

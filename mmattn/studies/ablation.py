@@ -22,6 +22,7 @@ from mmattn.studies.folder import (
     is_outdated,
     move_aside,
     plan_runs,
+    seeds_to_run,
     study_folder,
     take_over,
     write_configs,
@@ -70,7 +71,7 @@ def ablate(
 
     Args:
         study: Study file, or the name of one in `configs/studies`.
-        seeds: Default: those of the study.
+        seeds: Default: those of the study; with ``resume``, those of all earlier starts.
         jobs: Runs at a time on this machine, default 1; they share its cores and GPUs.
         launcher: local, or slurm for a job of Slurm for each run (with submitit).
         resume: Go on with an earlier start: what is done is not repeated, what was interrupted goes
@@ -88,7 +89,8 @@ def ablate(
     """
     with separate_run():
         plan = load_study(study)
-    seeds = plan.seeds if seeds is None else tuple(seeds)
+    folder, named = study_folder(plan, work_dir), seeds is not None
+    seeds = tuple(seeds) if named else seeds_to_run(plan, folder, resume)
     check_seeds(seeds)
     if launcher not in LAUNCHERS:
         raise UserError(f'there is no launcher {launcher!r}; there are {", ".join(LAUNCHERS)}')
@@ -99,7 +101,6 @@ def ablate(
             f'--jobs has no effect with --launcher {launcher}, which decides itself how many run '
             'at a time: leave it out'
         )
-    folder = study_folder(plan, work_dir)
     check_writable(folder, 'work dir', 'name another with --work-dir')
     if append:
         check_writable(Path(append).parent, 'the folder', 'name another file with --append')
@@ -118,8 +119,10 @@ def ablate(
             check_data_sets(plan, configs, [run.variant for run in _to_do(runs)])
         for run in runs:
             move_aside(run)
-        write_note(folder, amp, seeds)
+        write_note(folder, amp, seeds, named)
         log = _Log(folder / 'log.txt', Console())
+        if not named and seeds != plan.seeds:
+            log(f'seeds of earlier starts: {", ".join(map(str, seeds))}; --seeds names others')
         keep = _Keeper(Path(append), plan, parameters, log) if append else lambda run: None
         _run(plan, runs, started, log, keep)
     return Ablation(plan, folder, runs)

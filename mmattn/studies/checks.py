@@ -9,9 +9,10 @@ from mmengine.config import Config
 from mmattn.errors import UserError
 from mmattn.preflight.config import load_config, num_classes, require_keys
 from mmattn.preflight.data import check_data
+from mmattn.preflight.data_sets import open_datasets
 from mmattn.preflight.model import look_at_model
 from mmattn.preflight.pretrained import drop_pretrained
-from mmattn.studies.plan import Study, flatten, without
+from mmattn.studies.plan import Study, check_class_groups, flatten, without
 
 
 def check_variants(study: Study, configs: Mapping[str, Path]) -> dict[str, int]:
@@ -51,7 +52,8 @@ def check_data_sets(study: Study, configs: Mapping[str, Path], variants: Iterabl
         variants: Names of those that have something to run.
 
     Raises:
-        UserError: Data that is not there, or that a run would refuse.
+        UserError: Data that is not there, or that a run would refuse; a class group that names none
+            of its classes.
     """
     seen = []
     for name in dict.fromkeys(variants):
@@ -66,6 +68,10 @@ def check_data_sets(study: Study, configs: Mapping[str, Path], variants: Iterabl
                 check_data(load_config(configs[name]), [loader], 'sample')
             except UserError as error:
                 raise UserError(f'variant {name!r} of study {study.name}: {error}') from error
+    if study.class_groups and seen:
+        tested = load_config(configs[study.baseline]).test_dataloader.dataset
+        for _, data, _ in open_datasets(tested, 'test_dataloader.dataset'):
+            check_class_groups(study, data.metainfo.get('classes') or ())
 
 
 def _check_comparable(study: Study, name: str) -> None:

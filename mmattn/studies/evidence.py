@@ -98,14 +98,21 @@ def append_run(
 
 
 def current(rows: Iterable[EvidenceRow]) -> dict[str, dict[int, EvidenceRow]]:
-    """Variant to seed to row, of the rows of a study.
+    """Variant to seed to row, of the rows of a study that can be compared.
 
-    Of a variant whose config was changed, the rows of the config that came last.
+    With the options of the last row, and of a variant whose config was changed those of the config
+    that came last.
     """
+    rows = list(rows)
+    rows = [row for row in rows if _options(row) == _options(rows[-1])]
+    last = {row.variant: row.digest for row in rows}
     found: dict[str, dict[int, EvidenceRow]] = {}
     for row in rows:
-        seeds = found.setdefault(row.variant, {})
-        if any(known.digest != row.digest for known in seeds.values()):
-            seeds.clear()
-        seeds[row.seed] = row
+        if row.digest == last[row.variant]:
+            found.setdefault(row.variant, {})[row.seed] = row
     return found
+
+
+def _options(row: EvidenceRow) -> str:
+    """Of the run of a study; in a training of its own they may be what sets it apart."""
+    return row.options if row.digest else ''

@@ -100,11 +100,24 @@ def take_over(folder: Path, resume: bool, amp: bool) -> None:
         )
 
 
-def write_note(folder: Path, amp: bool, seeds: Sequence[int]) -> None:
-    """Keep the options of this start, and the seeds of all starts."""
-    seeds = sorted({*earlier_note(folder).get('seeds', ()), *seeds})
-    note = {'amp': amp, 'seeds': seeds}
+def seeds_to_run(study: Study, folder: Path, resume: bool) -> tuple[int, ...]:
+    """Those of a start that names none: of all starts that it goes on with, else of the study."""
+    before = earlier_note(folder) if resume else {}
+    own = study.seeds if _took_own_seeds(before) or not before else ()
+    return tuple(sorted({*before.get('seeds', ()), *own})) if before else own
+
+
+def write_note(folder: Path, amp: bool, seeds: Sequence[int], named: bool = True) -> None:
+    """Keep the options of this start, the seeds of all starts, and whether all named theirs."""
+    before = earlier_note(folder)
+    seeds = sorted({*before.get('seeds', ()), *seeds})
+    note = {'amp': amp, 'seeds': seeds, 'own_seeds': _took_own_seeds(before) or not named}
     write_atomically(folder / 'study.json', json.dumps(note).encode())
+
+
+def _took_own_seeds(note: dict[str, Any]) -> bool:
+    """Whether a start ran the seeds of the study file; earlier versions did not note it."""
+    return note.get('own_seeds', bool(note))
 
 
 def is_outdated(run: Run) -> bool:

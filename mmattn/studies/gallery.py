@@ -10,7 +10,7 @@ from mmattn.errors import UserError
 from mmattn.evaluation.scores import mean_of_present
 from mmattn.files import replacing
 from mmattn.preflight.config import load_config
-from mmattn.studies.results import Results
+from mmattn.studies.results import Results, relative_names
 
 PICTURES = 6
 
@@ -56,19 +56,21 @@ def draw(results: Results, contrasts: list[Contrast], folder: Path) -> list[tupl
         images = TestedImages(load_config(run.config))
     except (OSError, UserError):
         return []
+    paths = relative_names(images.paths)
     drawn = []
     for number, contrast in enumerate(contrasts, 1):
-        if contrast.image not in images:  # the data lies elsewhere now
+        image = paths.get(contrast.image)
+        if image is None:  # the data set is another now
             continue
         both = study.baseline, contrast.variant
         common = set.intersection(*(set(results.measured[name]) for name in both))
         seed = min(common)
         try:
-            maps = {'ground truth': images.labels(contrast.image)}
+            maps = {'ground truth': images.labels(image)}
             for name in both:
                 predictions = results.measured[name][seed].run.predictions
-                maps[f'{name}, seed {seed}'] = images.prediction(contrast.image, predictions)
-            panel = images.panel(contrast.image, maps)
+                maps[f'{name}, seed {seed}'] = images.prediction(image, predictions)
+            panel = images.panel(image, maps)
         except (OSError, UserError):  # files that are gone, labels of another size than the image
             continue
         path = folder / f'gallery{number}.png'

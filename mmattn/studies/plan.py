@@ -20,7 +20,7 @@ from mmattn.errors import UserError, first_line, passes_modules_of_the_user, pla
 
 import_mmseg()
 
-from mmattn.preflight.config import CONFIGS, READ_BY_RUNS  # noqa: E402
+from mmattn.preflight.config import CONFIGS, READ_BY_RUNS, SEEDS  # noqa: E402
 
 DEFAULT_SEEDS = (0, 1, 2)
 _NAME = re.compile(r'\w[\w.+-]*')
@@ -149,10 +149,23 @@ def load_study(path: str | Path) -> Study:
 
 
 def check_seeds(seeds: Sequence[int]) -> None:
-    """Raise UserError unless these are different whole numbers from 0 on."""
-    whole = all(isinstance(seed, int) and seed >= 0 for seed in seeds)
+    """Raise UserError unless these are different whole numbers that a run takes as its seed."""
+    whole = all(isinstance(seed, int) and 0 <= seed < SEEDS for seed in seeds)
     if not seeds or not whole or len(set(seeds)) < len(seeds):
-        raise UserError(f'seeds must be different whole numbers from 0 on, got {list(seeds)}')
+        raise UserError(
+            f'seeds must be different whole numbers from 0 to {SEEDS - 1}, got {list(seeds)}'
+        )
+
+
+def check_class_groups(study: Study, classes: Sequence[str]) -> None:
+    """Raise UserError where a group names a class that the data does not have."""
+    for group, names in study.class_groups.items():
+        unknown = [name for name in names if name not in classes]
+        if unknown:
+            raise UserError(
+                f'study {study.name}: class_groups[{group!r}] names {unknown[0]!r}; the classes '
+                f'are {", ".join(classes)}'
+            )
 
 
 def flatten(overrides: Mapping[str, Any], place: str = '') -> Iterator[tuple[str, Any]]:
@@ -220,8 +233,14 @@ def _parts(file: Path, cfg: dict) -> dict[str, list]:
     """What makes each variant: overrides, or the path of a config, one after the other."""
     parts = {name: [part] for name, part in (cfg.get('variants') or {}).items()}
     for chosen in itertools.product(*(axis.items() for axis in cfg.get('grid') or [])):
+        name = '-'.join(name for name, _ in chosen)
+        if name in parts:
+            raise UserError(
+                f'study {file}: two variants have the name {name!r}: rename one, in variants or '
+                'in an axis of the grid'
+            )
         if chosen:
-            parts['-'.join(name for name, _ in chosen)] = [part for _, part in chosen]
+            parts[name] = [part for _, part in chosen]
     for name, made_of in parts.items():
         if not _NAME.fullmatch(name) or name in _TAKEN:
             raise UserError(
@@ -234,6 +253,12 @@ def _parts(file: Path, cfg: dict) -> dict[str, list]:
                     f'study {file}: the variant {name!r} must be a dict of overrides or the path '
                     f'of a config, got {part!r}'
                 )
+        configs = [part for part in made_of if isinstance(part, str)]
+        if len(configs) > 1:
+            raise UserError(
+                f'study {file}: the variant {name!r} of the grid is made of several configs, '
+                f'{" and ".join(configs)}; one axis can name configs, the others need overrides'
+            )
     return parts
 
 

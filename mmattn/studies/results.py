@@ -2,7 +2,9 @@
 
 import csv
 import json
+import os
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
@@ -14,7 +16,7 @@ from mmattn.engine.hooks.curve import scalar_files
 from mmattn.engine.record import record_path
 from mmattn.errors import UserError
 from mmattn.evaluation.scores import mean_of_present
-from mmattn.studies.plan import Study
+from mmattn.studies.plan import Study, check_class_groups
 from mmattn.studies.runs import DONE, Run, read_state
 from mmattn.studies.statistics import (
     Difference,
@@ -40,7 +42,10 @@ class Measured:
 
     @cached_property
     def areas(self) -> dict[str, np.ndarray] | None:
-        """Of each image, intersection and union of each class, (2, classes); None: not counted."""
+        """Of each image, intersection and union of each class, (2, classes); None: not counted.
+
+        By the names of `relative_names`, since data may lie elsewhere for another run.
+        """
         path = self.run.folder / 'evaluation_images.csv'
         if not path.is_file():
             return None
@@ -50,7 +55,7 @@ class Measured:
             for row in csv.DictReader(file):
                 areas = images.setdefault(row['image'], np.zeros((2, len(index)), np.int64))
                 areas[:, index[row['class']]] = int(row['intersection']), int(row['union'])
-        return images
+        return {name: images[path] for name, path in relative_names(images).items()}
 
     @property
     def origin(self) -> dict[str, str]:
@@ -77,9 +82,9 @@ class Measured:
         peaks = []
         for path in scalar_files(self.run.work_dir):
             for line in path.read_text(encoding='utf-8').splitlines():
-                if '"memory"' in line:
-                    peaks.append(json.loads(line)['memory'])
-        return max(peaks, default=None)
+                with suppress(ValueError):  # cut off where the process was killed
+                    peaks.append(json.loads(line).get('memory'))
+        return max(filter(None, peaks), default=None)
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ class Results:
         """The images of the common seeds, and the areas of baseline and variant for each seed.
 
         Returns:
-            Paths; and for each seed an array of (images, 2, classes). Empty where the areas were
+            Names; and for each seed an array of (images, 2, classes). Empty where the areas were
             not counted, or not on the same images and of the same classes.
         """
         first, second = self.measured[self.study.baseline], self.measured[variant]
@@ -163,6 +168,13 @@ def miou(measured: Measured) -> float | None:
     return rounded
 
 
+def relative_names(paths: Iterable[str]) -> dict[str, str]:
+    """Paths of images by what follows the folder that all lie in, the same wherever that is."""
+    paths = list(paths)
+    common = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ''
+    return {os.path.relpath(path, common or None): path for path in paths}
+
+
 def class_iou(name: str) -> Callable[[Measured], float | None]:
     """Measures the IoU of a class, in percent; None where the data lacks it, or has no pixels."""
     return lambda measured: measured.class_iou.get(name)
@@ -198,13 +210,7 @@ def collect(study: Study, runs: list[Run]) -> Results:
     results = Results(study, runs, measured)
     if not results.finished:
         raise _nothing_finished(study, runs)
-    for group, classes in study.class_groups.items():
-        unknown = [name for name in classes if name not in results.classes]
-        if unknown:
-            raise UserError(
-                f'study {study.name}: class_groups[{group!r}] names {unknown[0]!r}; the classes '
-                f'are {", ".join(results.classes)}'
-            )
+    check_class_groups(study, results.classes)
     return results
 
 

@@ -212,8 +212,9 @@ def _arguments(run: Run, step: str) -> list[str]:
     # The last one, not the best: the best was chosen on the images that it would be scored on.
     place = [str(run.config), str(run_checkpoints(run.work_dir)[-1])]
     place += ['--work-dir', str(run.folder / 'test'), '--out', str(run.predictions)]
-    options = ['test_evaluator.images=True', f'test_evaluator.report={run.folder}']
-    return ['test', *place, *amp, *(['--cfg-options', *options] if run.counts_images else [])]
+    # As a literal: of plain text, commas would make a list, and blanks get lost.
+    evaluator = f'test_evaluator={dict(images=True, report=str(run.folder))}'
+    return ['test', *place, *amp, *(['--cfg-options', evaluator] if run.counts_images else [])]
 
 
 def state_after(code: int) -> str:
@@ -246,4 +247,5 @@ def end_what_is_left(run: Run) -> None:
 
 
 def _lives(pid: int, started: str | None) -> bool:
-    return start_of(pid) is not None and start_of(pid) == started
+    """Whether the process that began then lives; of one that the system says no start of, False."""
+    return bool(started) and start_of(pid) == started

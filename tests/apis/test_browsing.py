@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmattn.apis import browse
+from mmattn.apis import browse, train
 from mmattn.datasets.toy import ToyScenesDataset
 from mmattn.errors import UserError
 
@@ -90,3 +90,11 @@ def test_what_cannot_be_browsed_is_told(data, tmp_path):
         with pytest.raises(UserError, match=message):
             browse(CONFIG, **{'out': tmp_path, **arguments})
     assert not inside.exists()
+
+
+@pytest.mark.parametrize('seed', [-1, 2**32])
+def test_a_seed_that_random_generators_do_not_take_is_told(tmp_path, seed):
+    with pytest.raises(UserError, match=f'the seed is {seed}: .* from 0 to 4294967295'):
+        browse(CONFIG, seed=seed, out=tmp_path)
+    with pytest.raises(UserError, match=f'the seed is {seed}: '):
+        train(CONFIG, seed=seed, work_dir=tmp_path)

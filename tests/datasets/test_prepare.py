@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -87,6 +88,12 @@ class TestCamVid:
             (tmp_path / 'camvid/labels/train' / file.name).write_bytes(file.read_bytes())
         prepare_camvid(tmp_path / 'camvid', tmp_path / 'camvid')
         assert snapshot(tmp_path / 'camvid') == good
+
+    def test_a_label_that_is_cut_short_is_named(self, segnet, tmp_path):
+        bad = sorted((segnet / 'CamVid/trainannot').iterdir())[1]
+        bad.write_bytes(bad.read_bytes()[:-40])
+        with pytest.raises(UserError, match=rf'{bad.name} cannot be read: .*; copy it again'):
+            prepare_camvid(segnet, tmp_path / 'camvid')
 
     def test_failure_leaves_no_half_written_file(self, segnet, tmp_path):
         bad = sorted((segnet / 'CamVid/trainannot').iterdir())[1]
@@ -208,6 +215,20 @@ class TestADE20K:
         for _ in range(2):
             prepare_ade20k(ade20k.parent / below, tmp_path / 'ade', COUNTS)
         assert (tmp_path / 'ade/ADEChallengeData2016').resolve() == ade20k.resolve()
+
+    @pytest.mark.parametrize('named', [False, True])
+    def test_an_unpacking_that_was_stopped_goes_on(self, ade20k, tmp_path, named):
+        (tmp_path / 'ade').mkdir()
+        archive = shutil.copy(tmp_path / 'ADEChallengeData2016.zip', tmp_path / 'ade')
+        prepare_ade20k(tmp_path / 'ade', tmp_path / 'ade', COUNTS)
+        (tmp_path / 'ade/ADEChallengeData2016/images/training/ADE_1.jpg').unlink()
+        prepare_ade20k(archive if named else None, tmp_path / 'ade', COUNTS)
+        assert snapshot(tmp_path / 'ade/ADEChallengeData2016') == snapshot(ade20k)
+
+    def test_a_whole_tree_beside_its_archive_is_linked(self, ade20k, tmp_path):
+        shutil.copy(tmp_path / 'ADEChallengeData2016.zip', ade20k.parent)
+        prepare_ade20k(ade20k.parent, tmp_path / 'ade', COUNTS)
+        assert (tmp_path / 'ade/ADEChallengeData2016').is_symlink()
 
     def test_tree_in_its_place_is_only_counted(self, ade20k):
         before = snapshot(ade20k.parent)

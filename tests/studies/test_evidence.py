@@ -9,7 +9,7 @@ import pytest
 from mmattn.apis import ablate
 from mmattn.errors import UserError
 from mmattn.studies import ablation, runs
-from mmattn.studies.evidence import append_run, current, read_evidence
+from mmattn.studies.evidence import EvidenceRow, append_run, current, read_evidence
 from mmattn.studies.plan import load_study
 from mmattn.studies.runs import DONE, FAILED, RUNNING, execute
 
@@ -145,3 +145,30 @@ def test_rows_of_a_killed_study_are_there_as_runs_end(write_study, tmp_path):
     assert (none.variant, se.variant) == ('none', 'se')
     for row in (none, se):
         assert row.miou > 0 and row.seconds > 0 and 'torch' in row.versions and row.machine
+
+
+def row(variant: str, seed: int, digest: str, miou: float = 50.0) -> EvidenceRow:
+    values = dict.fromkeys(EvidenceRow._fields, '')
+    options = '--amp' if digest.endswith('--amp') else ''
+    return EvidenceRow(
+        **values | dict(variant=variant, seed=seed, digest=digest, options=options, miou=miou)
+    )
+
+
+def test_rows_of_two_studies_that_wrote_by_turns_all_count():
+    old, new = ([row('none', seed, digest) for seed in range(3)] for digest in ('old', 'new'))
+    mixed = [each for pair in zip(new, old, strict=True) for each in pair]
+    assert current([*mixed, new[0]._replace(seed=3)])['none'].keys() == {0, 1, 2, 3}
+    assert current(mixed)['none'] == dict(enumerate(old))
+
+
+def test_rows_of_other_options_are_not_compared():
+    plain = [row('none', 0, 'a'), row('se', 0, 'b')]
+    half = [row('none', 0, 'a--amp')]
+    assert current(plain + half) == {'none': {0: half[0]}}
+    assert current(half + plain) == {'none': {0: plain[0]}, 'se': {0: plain[1]}}
+
+
+def test_trainings_of_their_own_are_compared_whatever_their_options():
+    rows = [row(name, 0, '')._replace(options=name) for name in ('none', 'eca')]
+    assert current(rows).keys() == {'none', 'eca'}

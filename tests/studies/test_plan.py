@@ -9,6 +9,7 @@ from mmengine.config import Config
 from mmattn.engine.runner import separate_run
 from mmattn.errors import UserError
 from mmattn.preflight.config import CONFIGS
+from mmattn.studies.ablation import ablate
 from mmattn.studies.checks import check_data_sets, check_variants
 from mmattn.studies.plan import Study, flatten, load_study
 
@@ -121,6 +122,10 @@ def test_the_digest_follows_the_settings_alone(tmp_path):
         ('grid = ["none"]', 'grid must be a list of dicts'),
         ('variants = dict(none={})\nclass_groups = ["car"]', 'class_groups must be a dict of name'),
         ('variants = dict(none={})\nclass_groups = dict(a="car")', 'class_groups must be a dict'),
+        ('variants = dict(none={})\nseeds = [2**32]', 'from 0 to 4294967295, got'),
+        ("grid = [dict(none='a.py'), dict(x='b.py')]", "'none-x' of the grid .* a.py and b.py"),
+        ('variants = {"a-b": {}}\ngrid = [dict(a={}), dict(b={})]', "two .* the name 'a-b'"),
+        ('grid = [{"a": {}, "a-b": {}}, {"b-c": {}, "c": {}}]', "two .* the name 'a-b-c'"),
         ('variants = dict(none={})\nbase = 5', 'base must be a text, got 5'),
         ('variants = dict(none={})\noptions = 5', 'options must be a dict of overrides'),
     ],
@@ -251,3 +256,11 @@ def test_our_studies_can_be_run(path, tmp_path):
     study = load_study(path)
     check_variants(study, configs_of(study, tmp_path))
     assert len({variant.digest for variant in study.variants.values()}) == len(study.variants)
+
+
+def test_a_class_group_of_no_class_is_told_before_the_first_run(write_study, tmp_path):
+    file = write_study()
+    file.write_text(file.read_text().replace("'boat'", "'boot'"))
+    with pytest.raises(UserError, match=r"class_groups\['hulls'\] names 'boot'; the classes are"):
+        ablate(file, work_dir=tmp_path / 'work')
+    assert not list(tmp_path.glob('work/*/seed*'))

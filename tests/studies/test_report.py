@@ -334,3 +334,23 @@ def test_a_class_group_of_unknown_classes_is_told(six_runs):
 )
 def test_the_words_follow_from_the_numbers(difference, words):
     assert words in verdict('a', 'b', difference)
+
+
+def test_images_are_paired_wherever_the_data_lay(six_runs, monkeypatch):
+    """As where it was moved between two starts."""
+    file, folder, runs = six_runs
+    before = collect(load_study(file), runs).interval_over_images('se')
+    areas = next(run for run in runs if run.variant == 'se').folder / 'evaluation_images.csv'
+    data = Path(next(csv.DictReader(areas.open()))['image']).parents[2]
+    areas.write_text(areas.read_text().replace(str(data), '/mnt/another place'))
+    assert collect(load_study(file), runs).interval_over_images('se') == before
+    monkeypatch.setattr(costs, 'SECONDS', 0.1)
+    report(file, work_dir=folder)
+    assert list((folder / 'report').glob('gallery*.png'))
+
+
+def test_a_line_that_was_cut_off_hides_no_memory(six_runs):
+    file, _, (run, *_) = six_runs
+    scalars = run.work_dir / '20260101_000000/vis_data/scalars.json'
+    scalars.write_text('{"memory": 812, "step": 1}\n{"step": 2}\n{"step": 3, "memory": 9')
+    assert collect(load_study(file), [run]).finished[0].gpu_memory == 812

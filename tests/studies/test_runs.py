@@ -9,9 +9,11 @@ import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 
+from mmattn.cli.arguments import parse_value
 from mmattn.engine.lock import start_of
 from mmattn.errors import UserError
 from mmattn.studies import runs
@@ -20,6 +22,7 @@ from mmattn.studies.folder import (
     is_outdated,
     move_aside,
     plan_runs,
+    seeds_to_run,
     take_over,
     write_configs,
     write_note,
@@ -119,6 +122,45 @@ def test_an_earlier_start_is_gone_on_with_only_when_asked(tmp_path):
     take_over(tmp_path, resume=True, amp=False)
     with pytest.raises(UserError, match='begun without --amp'):
         take_over(tmp_path, resume=True, amp=True)
+
+
+@pytest.mark.parametrize(
+    ('starts', 'seeds'),
+    [
+        ([], (0, 1, 2)),
+        ([((0, 1, 2), False)], (0, 1, 2)),
+        ([((7,), True)], (7,)),
+        ([((7,), True), ((0, 4), True)], (0, 4, 7)),
+        ([((0, 1, 2), False), ((5,), True)], (0, 1, 2, 5)),
+    ],
+)
+def test_a_resumed_study_has_the_seeds_of_its_starts(tmp_path, starts, seeds):
+    for given, named in starts:
+        write_note(tmp_path, False, given, named)
+    assert seeds_to_run(STUDY, tmp_path, resume=True) == seeds
+    assert seeds_to_run(STUDY, tmp_path, resume=False) == STUDY.seeds
+
+
+def test_seeds_that_a_study_was_given_later_are_run_where_it_ran_its_own(tmp_path):
+    write_note(tmp_path, False, [0, 1], named=False)
+    assert seeds_to_run(STUDY, tmp_path, resume=True) == (0, 1, 2)
+
+
+def test_earlier_versions_did_not_note_whose_seeds_they_were(tmp_path):
+    (tmp_path / 'study.json').write_text('{"amp": false, "seeds": [0, 9]}')
+    assert seeds_to_run(STUDY, tmp_path, resume=True) == (0, 1, 2, 9)
+
+
+@pytest.mark.parametrize('name', ['My Drive', 'a,b', "it's [1", 'q" (1)'])
+def test_a_test_writes_its_report_into_the_folder_of_its_run(tmp_path, name):
+    (run,) = plan_runs(at('here', type='x'), tmp_path / name, [0], amp=False)
+    run = replace(run, counts_images=True)
+    (run.work_dir).mkdir(parents=True)
+    (run.work_dir / 'iter_4.pth').touch()
+    *_, option, given = runs._arguments(run, 'test')
+    key, _, text = given.partition('=')
+    parsed = {'images': True, 'report': str(run.folder)}
+    assert (option, key, parse_value(key, text)) == ('--cfg-options', 'test_evaluator', parsed)
 
 
 @pytest.mark.parametrize('text', ['', '{"amp": fal', '[0, 1]', '{"seeds": [0]}'])
