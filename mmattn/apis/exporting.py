@@ -204,7 +204,7 @@ def _usual_size(cfg: Config) -> tuple[int, int]:
 def _example(model: EncoderDecoder, size: tuple[int, int], with_preprocessing: bool) -> Tensor:
     if with_preprocessing:
         return torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8)
-    channels = next(model.backbone.parameters()).shape[1]
+    channels = next(x for x in model.backbone.parameters() if x.dim() == 4).shape[1]
     return torch.randn(1, channels, *size)
 
 

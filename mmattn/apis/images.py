@@ -29,9 +29,9 @@ def as_array(image: Any, channels: int = 3) -> np.ndarray:
         UserError: It is something else, or its floats have the range of the other kind.
     """
     if isinstance(image, Image.Image):
-        pixels = np.asarray(ImageOps.exif_transpose(image).convert('RGB'))[..., ::-1]
+        pixels = from_pil(image)[..., ::-1]
     elif isinstance(image, Tensor):
-        pixels = _from_tensor(image)
+        pixels = _from_tensor(image, channels)
     elif isinstance(image, np.ndarray):
         pixels = image
         if channels == 3:  # other sensors have other units
@@ -54,6 +54,24 @@ def as_array(image: Any, channels: int = 3) -> np.ndarray:
     return np.ascontiguousarray(pixels, dtype=kept)
 
 
+def from_pil(image: Image.Image) -> np.ndarray:
+    """(H, W, 3) uint8, upright, in the order red, green, blue; the upper 8 of 16 bits, as OpenCV.
+
+    Raises:
+        UserError: Its pixels have 32 bits, whose range nothing tells.
+    """
+    image = ImageOps.exif_transpose(image)
+    if image.mode in ('I', 'F'):
+        raise UserError(
+            f'the image has pixels of 32 bits (mode {image.mode!r} of PIL), whose range is not '
+            'known: give it with 8 or 16 bits'
+        )
+    if image.mode.startswith('I;16'):
+        grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.asarray(image.convert('RGB'))
+
+
 def _refuse_floats_of_0_to_1(pixels: np.ndarray) -> None:
     if np.issubdtype(pixels.dtype, np.floating) and pixels.any() and pixels.max() <= ABOUT_1:
         raise UserError(
@@ -62,7 +80,7 @@ def _refuse_floats_of_0_to_1(pixels: np.ndarray) -> None:
         )
 
 
-def _from_tensor(image: Tensor) -> np.ndarray:
+def _from_tensor(image: Tensor, channels: int) -> np.ndarray:
     if image.is_floating_point() and image.numel() and image.max() > ABOUT_1:
         raise UserError(
             f'the highest pixel of this tensor of {image.dtype} is {image.max():g}: floats of a '
@@ -71,7 +89,9 @@ def _from_tensor(image: Tensor) -> np.ndarray:
     pixels = image.detach().cpu().float() if image.is_floating_point() else image.cpu()
     pixels = pixels.numpy()
     if pixels.ndim == 3:
-        pixels = np.moveaxis(pixels[::-1] if len(pixels) == 3 else pixels, 0, -1)
+        with_alpha = len(pixels) == 4 and channels == 3
+        pixels = pixels[:3][::-1] if len(pixels) == 3 or with_alpha else pixels
+        pixels = np.moveaxis(pixels, 0, -1)
     return pixels * 255 if image.is_floating_point() else pixels
 
 

@@ -1,12 +1,14 @@
 """Frequency channel attention (FcaNet, https://arxiv.org/abs/2012.11879)."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mmattn.attention.layers import channel_mlp, reduced_channels
+from mmattn.attention.placing import register_constant
 from mmattn.attention.weighing import Gate, Weigh, compute
 
 # Vertical and horizontal frequency, best first. 'top' and 'bot' are the authors' ranking of the 7x7
@@ -69,9 +71,9 @@ class FCA(nn.Module):
                 f'{frequencies!r}; {working!r} works'
             )
         pairs = [(int(u), int(v)) for u, v in _FREQUENCIES[frequencies[:3]].split()[:count]]
-        # A constant of the arguments: checkpoints do not hold it.
-        filters = _dct_filters(pairs, *self.size).repeat_interleave(in_channels // count, dim=0)
-        self.register_buffer('filters', filters, persistent=False)
+        register_constant(
+            self, 'filters', partial(_dct_filters, pairs, *self.size, in_channels // count)
+        )
         hidden_channels = reduced_channels(in_channels, reduction, default=16)
         self.excite = channel_mlp(in_channels, hidden_channels, in_channels)
 
@@ -82,12 +84,12 @@ class FCA(nn.Module):
         return weigh(Gate('channels', torch.sigmoid(self.excite(coefficients)), x))
 
 
-def _dct_filters(pairs: list[tuple[int, int]], height: int, width: int) -> Tensor:
-    """Orthonormal cosines of the frequencies, shape (len(pairs), height, width)."""
+def _dct_filters(pairs: list[tuple[int, int]], height: int, width: int, repeats: int) -> Tensor:
+    """Orthonormal cosines of the frequencies, each repeated: (len(pairs) * repeats, h, w)."""
     rows = [_cosine(u * (height // 7), height) for u, _ in pairs]
     columns = [_cosine(v * (width // 7), width) for _, v in pairs]
     filters = torch.stack(rows)[:, :, None] * torch.stack(columns)[:, None, :]
-    return filters.float()
+    return filters.float().repeat_interleave(repeats, dim=0)
 
 
 def _cosine(frequency: int, length: int) -> Tensor:

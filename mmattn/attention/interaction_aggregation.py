@@ -16,6 +16,7 @@ from mmattn.attention.layers import (
     require_positive,
     start_at_zero,
 )
+from mmattn.attention.placing import register_constant
 from mmattn.attention.weighing import Weigh, compute
 
 
@@ -102,11 +103,7 @@ class SIAU(nn.Module):
         self.aggregate = ConvNormAct(2 * channels, channels, 1, norm_cfg, RELU)
         self.update = ConvNormAct(2 * channels, in_channels, 1, norm_cfg)
         start_at_zero(self.update)
-        frame = torch.arange(num_frames).repeat_interleave(num_parts)
-        part = torch.arange(num_parts).repeat(num_frames)
-        # Neighbours share the frame or the part, not both.
-        same_frame, same_part = frame[:, None] == frame, part[:, None] == part
-        self.register_buffer('strangers', same_frame == same_part, persistent=False)
+        register_constant(self, 'strangers', partial(_strangers, num_frames, num_parts))
 
     def forward(self, x: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B * T, C, H, W), the frames of a clip in a row -> (B * T, C, H, W)."""
@@ -144,6 +141,13 @@ class SIAU(nn.Module):
         frames = parts.unflatten(2, (self.num_frames, self.num_parts)).mean(dim=3)
         update = self.update(torch.cat([frames, context.expand_as(frames)], dim=1))
         return update.transpose(1, 2).flatten(0, 1).unsqueeze(3)
+
+
+def _strangers(num_frames: int, num_parts: int) -> Tensor:
+    """Parts that do not interact, (T * K, T * K): neighbours share frame or part, not both."""
+    frame = torch.arange(num_frames).repeat_interleave(num_parts)
+    part = torch.arange(num_parts).repeat(num_frames)
+    return (frame[:, None] == frame) == (part[:, None] == part)
 
 
 def _affinity(features: Tensor) -> Tensor:

@@ -16,9 +16,13 @@ RELU = {'type': 'ReLU'}
 _ACTIVATIONS = {
     'ReLU': lambda inplace=True: nn.ReLU(inplace),
     'LeakyReLU': lambda inplace=True, **kwargs: nn.LeakyReLU(inplace=inplace, **kwargs),
+    'ReLU6': lambda inplace=True: nn.ReLU6(inplace),
+    'ELU': lambda inplace=True, **kwargs: nn.ELU(inplace=inplace, **kwargs),
+    'PReLU': nn.PReLU,
     'GELU': nn.GELU,
     'SiLU': lambda inplace=True: nn.SiLU(inplace),
     'Hardswish': lambda inplace=True: nn.Hardswish(inplace),
+    'HSwish': lambda inplace=True: nn.Hardswish(inplace),
 }
 
 

@@ -31,12 +31,14 @@ _NORMS = {
 }
 
 
-def build_norm(norm_cfg: dict, channels: int) -> tuple[str, nn.Module]:
-    """Name (mmcv's: 'bn', 'gn', 'in') and layer.
+def build_norm(norm_cfg: dict | None, channels: int) -> tuple[str, nn.Module]:
+    """Name (mmcv's: 'bn', 'gn', 'in') and layer; of None one that does nothing.
 
     Raises:
         ValueError: An unknown type, or groups that do not divide the channels.
     """
+    if norm_cfg is None:
+        return 'norm', nn.Identity()
     options = dict(norm_cfg)
     trainable = options.pop('requires_grad', True)
     kind = options.pop('type', None)

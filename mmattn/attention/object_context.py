@@ -65,6 +65,9 @@ class SpatialGather(nn.Module):
     Cost: B * H * W * C * K multiply-adds for K classes.
     """
 
+    def __init__(self) -> None:  # which takes device and dtype, as those of all mechanisms
+        super().__init__()
+
     def forward(self, feats: Tensor, logits: Tensor, weigh: Weigh = compute) -> Tensor:
         """(B, C, H, W) features, (B, K, H, W) coarse logits -> (B, C, K, 1) regions."""
         weights = logits.flatten(2).softmax(dim=2).to(feats.dtype)

@@ -114,6 +114,7 @@ def _check_archive(file: Any) -> None:
     torch stores the members of its archives as they are; compressed or overlapping ones are made to
     fill the memory of whoever reads them.
     """
+    begin = None if isinstance(file, str | os.PathLike) else file.tell()
     try:
         if not zipfile.is_zipfile(file):
             return
@@ -121,6 +122,9 @@ def _check_archive(file: Any) -> None:
             members = archive.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError):
         return  # the reader says so
+    finally:
+        if begin is not None:
+            file.seek(begin)
     size = _size(file)
     unpacked = sum(member.file_size for member in members)
     if unpacked > size or any(member.compress_type != zipfile.ZIP_STORED for member in members):

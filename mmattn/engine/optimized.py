@@ -22,6 +22,7 @@ from mmseg.models.decode_heads import (
 )
 from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmattn.engine.agreement import EQUAL, Agreement
 from mmattn.engine.inference import make_lean
@@ -57,10 +58,22 @@ def optimized(
             segmentor.autocast_dtype = _half(device)
             segmentor.keep_logits = keep_logits
             segmentor.stand_in = Chosen(settings) if settings else None
-    fast = fuse_conv_bn(fast).to(memory_format=torch.channels_last)
+    fast = _fused(fast).to(memory_format=torch.channels_last)
     if device.type == 'cpu':
         pack_convolutions(fast)
     return fast
+
+
+def _fused(model: nn.Module) -> nn.Module:
+    """The model with its batch norms in its convolutions, where they are constant."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
+    if any(norm.running_mean is None for norm in norms):  # they normalise by each batch
+        return model
+    for norm in norms:
+        if not norm.affine:  # mmcv's function reads the weights
+            norm.weight = nn.Parameter(torch.ones_like(norm.running_var))
+            norm.bias = nn.Parameter(torch.zeros_like(norm.running_mean))
+    return fuse_conv_bn(model)
 
 
 def _drop_unused_outputs(segmentor: EncoderDecoder) -> None:

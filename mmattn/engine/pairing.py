@@ -20,8 +20,9 @@ class Draws(TorchDispatchMode):
     `repeat` puts back what the tensors held before the block and writes all of it again, in the
     same order: constants and pretrained weights are as they were, each layer keeps the distribution
     that it is drawn from, but the random numbers of an entry of the state dict come from a
-    generator of its own, which is seeded by the seed and the name of the entry. All other random
-    numbers are those of the block, so that a tensor that is not drawn in place stays as it is: an
+    generator of its own, which is seeded by the seed and the name of the entry; so do those of a
+    tensor that is copied into it, as from a module that is built again. All other random numbers
+    are those of the block, so that a tensor that is not drawn in place stays as it is: an
     orthogonal one, `nn.Parameter(torch.randn(3))`, a truncated normal of which some numbers were
     rejected.
 
@@ -58,7 +59,7 @@ class Draws(TorchDispatchMode):
             model: What was built, or initialised, in the block.
             seed: Of the run.
         """
-        names = {_memory(value): name for name, value in model.state_dict(keep_vars=True).items()}
+        names = self._names(model)
         generators: dict[str, torch.Generator] = {}
         for storage, copied in self._before.values():
             if copied is not None:
@@ -76,6 +77,17 @@ class Draws(TorchDispatchMode):
                     generator = generators[name]
                 kwargs = {**kwargs, 'generator': generator}
             write.func(*write.args, **kwargs)
+
+    def _names(self, model: nn.Module) -> dict[int, str]:
+        """Entries of the state dict by their memory, and by that of what becomes one as a copy."""
+        names = {_memory(value): name for name, value in model.state_dict(keep_vars=True).items()}
+        for write in self._writes:
+            if write.func is torch.ops.aten.copy_.default:
+                target, source = write.args[:2]
+                whole = source.shape == target.shape and _is_whole(source) and _is_whole(target)
+                if whole and _memory(target) in names:
+                    names.setdefault(_memory(source), names[_memory(target)])
+        return names
 
 
 class _Write(NamedTuple):
@@ -106,8 +118,12 @@ def _draws(func) -> bool:
 
 def _overwrites(func, tensor: Tensor) -> bool:
     """Whether nothing of what the memory of a tensor held is left, or read, by an operator."""
-    whole = tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
-    return whole and tensor.is_contiguous() and func.overloadpacket in _OVERWRITING
+    return _is_whole(tensor) and tensor.is_contiguous() and func.overloadpacket in _OVERWRITING
+
+
+def _is_whole(tensor: Tensor) -> bool:
+    """Whether the memory of a tensor holds nothing beside it."""
+    return tensor.numel() * tensor.element_size() == tensor.untyped_storage().nbytes()
 
 
 _OVERWRITING = {

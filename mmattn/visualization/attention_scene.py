@@ -37,7 +37,7 @@ def run_watched(
     classes = meta['classes']
     scene = Scene(
         image=image,
-        pred=sample.pred_sem_seg.data[0].cpu().numpy(),
+        pred=sample.pred_sem_seg.data[0].long().cpu().numpy(),  # one logit gives floats
         classes=classes,
         palette=class_colours(meta.get('palette'), len(classes)),
         shape=tuple(packed['data_samples'].img_shape[:2]),

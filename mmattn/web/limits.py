@@ -7,8 +7,9 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from mmattn.apis.images import from_pil
 from mmattn.errors import UserError
 
 # Decoders that run no other program and need nothing but the bytes.
@@ -61,7 +62,9 @@ class Limits:
                 with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
                     width, height = picture.size
                     if width * height <= self.megapixels * 1e6:
-                        return np.asarray(ImageOps.exif_transpose(picture).convert('RGB'))
+                        return from_pil(picture)
+        except UserError:
+            raise
         except Image.DecompressionBombError:
             pass
         except Exception as error:  # decoders fail in many ways

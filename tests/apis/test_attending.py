@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+import torch
+from mmseg.registry import MODELS
 from PIL import Image
 
 from mmattn.apis import Segmentor, draw_attention
 from mmattn.apis.attending import watch
 from mmattn.errors import UserError
+from mmattn.preflight.config import load_config
 
 
 @pytest.fixture
@@ -87,3 +90,20 @@ def test_of_an_exported_file_the_checkpoint_is_asked_for(trained_model, tmp_path
     config, checkpoint = trained_model
     with pytest.raises(UserError, match='model.onnx is exported, .* give the checkpoint'):
         draw_attention(config, checkpoint, 'image.png', compare=['model.onnx'], out=tmp_path)
+
+
+def test_a_model_of_one_logit_is_drawn(trained_model, photo, tmp_path):
+    config, _ = trained_model
+    options = {
+        'model.decode_head.num_classes': 2,
+        'model.decode_head.out_channels': 1,
+        'model.decode_head.threshold': 0.3,
+        'model.decode_head.loss_decode': dict(type='CrossEntropyLoss', use_sigmoid=True),
+        'model.auxiliary_head': None,
+    }
+    model = MODELS.build(load_config(config, options).model)
+    torch.save(dict(state_dict=model.state_dict()), tmp_path / 'one.pth')
+    page = draw_attention(
+        config, tmp_path / 'one.pth', photo, out=tmp_path / 'out', cfg_options=options
+    )
+    assert page.is_file()

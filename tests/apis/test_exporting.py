@@ -168,6 +168,14 @@ def test_a_file_that_predicts_otherwise_is_not_written(trained_model, image, tmp
     assert [path.name for path in tmp_path.iterdir()] == ['image.jpg']
 
 
+def test_a_backbone_with_a_class_token_takes_images_of_its_channels():
+    model = nn.Module()
+    model.backbone = nn.Module()
+    model.backbone.cls_token = nn.Parameter(torch.zeros(1, 1, 8))
+    model.backbone.patches = nn.Conv2d(5, 8, 4)
+    assert exporting._example(model, (4, 9), False).shape == (1, 5, 4, 9)
+
+
 def test_a_shape_that_the_model_cannot_take_is_told():
     network = nn.Conv2d(3, 4, 5)
     network.preprocessing = False

@@ -1,8 +1,10 @@
 """Images as people have them become the arrays that pipelines take."""
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from mmattn.apis.images import as_array
 from mmattn.errors import UserError
@@ -31,3 +33,26 @@ def test_black_images_and_units_of_other_sensors_are_taken():
 def test_other_integers_are_refused():
     with pytest.raises(UserError, match='int64 was given: its pixels must be uint8 or floats'):
         as_array(PIXELS.astype(np.int64))
+
+
+def test_alpha_of_a_tensor_is_left_out_and_its_colours_stay():
+    rgb = torch.from_numpy(PIXELS[..., ::-1].copy()).permute(2, 0, 1)
+    rgba = torch.cat([rgb, torch.full((1, 2, 4), 7, dtype=torch.uint8)])
+    for image in (rgba, rgba / 255):
+        np.testing.assert_allclose(as_array(image), PIXELS, rtol=1e-5)
+    assert as_array(rgba, channels=4)[0, 0].tolist() == [*rgb[:, 0, 0], 7]
+
+
+def test_sixteen_bits_are_read_as_from_a_file(tmp_path):
+    ramp = np.linspace(0, 65535, 64, dtype=np.uint16).reshape(4, 16)
+    cv2.imwrite(str(tmp_path / 'ramp.png'), ramp)
+    with Image.open(tmp_path / 'ramp.png') as image:
+        if image.mode == 'I':
+            pytest.skip('this Pillow opens 16 bits as 32')
+        np.testing.assert_array_equal(as_array(image), cv2.imread(str(tmp_path / 'ramp.png')))
+
+
+@pytest.mark.parametrize('mode', ['I', 'F'])
+def test_pixels_whose_range_is_not_known_are_refused(mode):
+    with pytest.raises(UserError, match=f"32 bits .mode '{mode}' .* give it with 8 or 16 bits"):
+        as_array(Image.new(mode, (4, 2)))

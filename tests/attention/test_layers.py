@@ -1,10 +1,12 @@
 """The shared layers."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
 
-from mmattn.attention import functional
+from mmattn.attention import RGA, GatherExcite, GSoP, functional
 from mmattn.attention.functional import dot_product_attention
 from mmattn.attention.layers import ConvNormAct
 
@@ -62,9 +64,31 @@ def test_frozen_norm():
     assert not any(p.requires_grad for p in module.bn.parameters())
 
 
-@pytest.mark.parametrize('act', ['ReLU', 'LeakyReLU', 'GELU', 'SiLU', 'Hardswish'])
+@pytest.mark.parametrize('act', ['ReLU', 'LeakyReLU', 'ReLU6', 'ELU', 'PReLU', 'GELU', 'SiLU'])
 def test_activation_of_the_config(act):
     module = ConvNormAct(4, 8, act_cfg=dict(type=act))
     x = torch.randn(1, 4, 3, 3)
     expected = getattr(nn, act)()(module.conv(x))
     torch.testing.assert_close(module(x), expected)
+
+
+@pytest.mark.parametrize('name', ['Hardswish', 'HSwish'])
+def test_hard_swish_has_the_name_of_torch_and_that_of_mmcv(name):
+    module = ConvNormAct(4, 8, act_cfg=dict(type=name))
+    x = torch.randn(1, 4, 3, 3)
+    torch.testing.assert_close(module(x), nn.Hardswish()(module.conv(x)))
+
+
+@pytest.mark.parametrize(
+    'build',
+    [
+        partial(GSoP, 16),
+        partial(GatherExcite, 16, parametrisation='theta', size=(8, 8)),
+        partial(RGA, 16, grid=(8, 8)),
+    ],
+    ids=['GSoP', 'GatherExcite', 'RGA'],
+)
+def test_without_a_norm_there_is_none(build):
+    module = build(norm_cfg=None)
+    assert not any('Norm2d' in type(layer).__name__ for layer in module.modules())
+    assert module(torch.randn(2, 16, 8, 8)).shape == (2, 16, 8, 8)

@@ -1,6 +1,7 @@
 """Every mechanism takes `device` and `dtype` as the modules of torch do."""
 
 import inspect
+import pickle
 
 import pytest
 import torch
@@ -8,7 +9,6 @@ import torch
 from mmattn.attention import CBAM, SE
 from tests.attention.test_contract import MODULES
 
-# SpatialGather has neither parameters nor arguments.
 PLACED = {name: row for name, row in MODULES.items() if '__init__' in vars(row.mechanism)}
 
 
@@ -21,6 +21,20 @@ def test_a_mechanism_is_made_on_a_device_in_a_dtype(name):
     for key, value in state.items():
         assert value.device.type == 'meta' and value.shape == plain[key].shape
         assert value.dtype == (torch.float64 if plain[key].is_floating_point() else torch.int64)
+
+
+@pytest.mark.parametrize('name', PLACED)
+def test_a_mechanism_made_without_memory_is_whole_when_its_weights_are_loaded(name):
+    torch.manual_seed(0)
+    module = PLACED[name].build().eval()
+    placed = [PLACED[name].build(device='meta').eval() for _ in range(2)]
+    placed[0] = placed[0].to_empty(device='cpu')
+    for each, assign in zip(placed, (False, True), strict=True):
+        each.load_state_dict(module.state_dict(), assign=assign)
+        for (key, value), again in zip(module.named_buffers(), each.buffers(), strict=True):
+            assert torch.equal(value, again), key
+    copy = pickle.loads(pickle.dumps(placed[0]))
+    copy.load_state_dict(module.state_dict())
 
 
 def test_none_changes_nothing():

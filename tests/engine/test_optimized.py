@@ -11,6 +11,7 @@ from mmseg.models.decode_heads import FCNHead
 from mmseg.models.segmentors import EncoderDecoder
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from mmattn.apis import load_model
@@ -50,6 +51,17 @@ def test_the_copy_is_fused_and_without_auxiliary_head_and_gives_the_same_labels(
             (ours,), (theirs,) = (model.test_step(batch(index)) for model in (fast, plain))
             same = ours.pred_sem_seg.data == theirs.pred_sem_seg.data
             assert same.float().mean() > 0.999
+
+
+@pytest.mark.parametrize('options', [dict(affine=False), dict(track_running_stats=False)])
+def test_norms_of_every_kind_give_the_same_after_fusing(options):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, **options))
+    x = torch.randn(2, 3, 9, 9)
+    model(3 * x + 1)  # in training: statistics
+    model.eval()
+    expected = model(x)
+    torch.testing.assert_close(optimized_module._fused(model)(x), expected)
 
 
 _FCN = dict(type='FCNHead', in_channels=512, channels=8, num_convs=1, num_classes=5)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmattn.engine.pairing import Draws
 from mmattn.engine.runner import Runner, separate_run
+from mmattn.models import AttnResNetV1c
 from mmattn.preflight.config import CONFIGS, load_config
 
 (FILE,) = CONFIGS.glob('danet/danet_r18-d8_*_toy-128x256.py')
@@ -151,3 +152,21 @@ def test_what_is_overwritten_is_not_copied():
     with Draws() as draws:
         nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
     assert not any(copied for _, copied in draws._before.values())
+
+
+def test_a_mechanism_starts_the_same_whatever_stands_before_it():
+    """Blocks build theirs again when they are initialised, and copy the weights."""
+    se = dict(cfg=dict(type='SE'), position='after_conv2', stages=(False, False, False, True))
+    states = []
+    for plugins in ([se], [*PLUGINS, se]):
+        with Draws() as draws:
+            backbone = AttnResNetV1c(depth=18, base_channels=8, stem_channels=8, plugins=plugins)
+            backbone.init_weights()
+        draws.repeat(backbone, seed=0)
+        states.append(backbone.state_dict())
+    alone, after = states
+    assert len(after) > len(alone)
+    assert all(torch.equal(value, after[name]) for name, value in alone.items())
+    drawn = 'layer4.{}.se.excite.0.weight'
+    assert spread(alone[drawn.format(0)])
+    assert not torch.equal(*(alone[drawn.format(block)] for block in (0, 1)))

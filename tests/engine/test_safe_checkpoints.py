@@ -1,5 +1,6 @@
 """Checkpoints load without running code from them, on both distributions."""
 
+import io
 import os
 import re
 import subprocess
@@ -98,6 +99,12 @@ def test_getattr_reaches_nothing_but_the_log(tmp_path, owner):
     torch.save(dict(state_dict={}, extra=Harmful(getattr, owner, '__init__')), path)
     with pytest.raises(UserError, match='getattr'):
         load(path)
+
+
+def test_a_checkpoint_is_read_from_an_open_file_from_where_it_is(checkpoint):
+    """As mmengine reads them from object stores."""
+    opened = io.BytesIO(checkpoint.read_bytes())
+    assert checkpoints.safe_load(opened)['state_dict']['weight'].sum() == 6
 
 
 @pytest.mark.parametrize('content', [b'', b'remember to train', b'PK\x03\x04', b'\x80\x02}q\x00'])

@@ -302,3 +302,19 @@ def test_anl_head_with_one_block_has_the_parameters_of_that_one(block, part):
 def test_anl_head_names_unknown_blocks(blocks):
     with pytest.raises(ValueError, match="blocks must be one or both of .*'AFNB', 'APNB'"):
         build('ANLHead', blocks=blocks)
+
+
+@pytest.mark.parametrize('name', ['ANLHead', 'OCRNetHead'])
+def test_convolutions_that_the_attention_would_not_follow_are_refused(name):
+    assert build(name, conv_cfg=dict(type='Conv2d')) is not None
+    with pytest.raises(ValueError, match=f'{name} has plain convolutions.*ConvWS'):
+        MODELS.build(dict(type=name, **COMMON, **HEADS[name], conv_cfg=dict(type='ConvWS')))
+
+
+@pytest.mark.parametrize('kind', ['HSwish', 'ReLU6', 'PReLU', 'ELU'])
+@pytest.mark.parametrize(('name', 'twin'), [('ANLHead', ANNHead), ('OCRNetHead', OCRHead)])
+def test_activations_are_those_of_the_twin(name, twin, kind):
+    options = COMMON | HEADS[name] | dict(act_cfg=dict(type=kind))
+    theirs, ours = twin(**options).eval(), build(name, act_cfg=dict(type=kind))
+    ours.load_state_dict(theirs.state_dict())
+    torch.testing.assert_close(ours(*arguments(name)), theirs(*arguments(name)))

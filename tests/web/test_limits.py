@@ -91,3 +91,12 @@ def test_damaged_files_and_other_kinds_are_refused(scenes):
 def test_the_kinds_that_are_named_are_known():
     Image.init()
     assert set(FORMATS) <= set(Image.OPEN)
+
+
+def test_sixteen_bits_are_scaled_and_other_ranges_refused():
+    files = [io.BytesIO(), io.BytesIO()]
+    Image.fromarray(np.full((4, 4), 0x8040, np.uint16)).save(files[0], 'PNG')
+    Image.new('F', (4, 4)).save(files[1], 'TIFF')
+    assert (LIMITS.read(data_url(files[0].getvalue())) == 0x80).all()
+    with pytest.raises(UserError, match="mode 'F' of PIL"):
+        LIMITS.read(data_url(files[1].getvalue()))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from mmattn.attention import AFNB, APNB
 from mmattn.models.decode_heads.banded_loss import BandedLoss
-from mmattn.models.decode_heads.layers import conv3x3, drop
+from mmattn.models.decode_heads.layers import conv3x3, drop, require_plain_convolutions
 
 _BLOCKS = ('AFNB', 'APNB')
 
@@ -29,7 +29,8 @@ class ANLHead(BandedLoss, BaseDecodeHead):
             low level first.
 
     Raises:
-        ValueError: ``in_channels`` is not a pair, or there is no such block.
+        ValueError: ``in_channels`` is not a pair, there is no such block, or ``conv_cfg`` is of
+            other than plain convolutions.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ANLHead(BandedLoss, BaseDecodeHead):
             )
         if isinstance(blocks, str) or not blocks or set(blocks) - {*_BLOCKS}:
             raise ValueError(f'blocks must be one or both of {_BLOCKS}, got {blocks!r}')
+        require_plain_convolutions(self)
         low_channels, high_channels = self.in_channels
         options = dict(
             channels=project_channels,

@@ -24,6 +24,15 @@ def conv3x3(head: BaseDecodeHead, in_channels: int, out_channels: int | None = N
     )
 
 
+def require_plain_convolutions(head: BaseDecodeHead) -> None:
+    """Raise ValueError for a ``conv_cfg`` that the attention of a head would not follow."""
+    if (head.conv_cfg or {}).get('type', 'Conv2d') not in ('Conv2d', 'Conv'):
+        raise ValueError(
+            f'{type(head).__name__} has plain convolutions in its attention, got conv_cfg='
+            f'{dict(head.conv_cfg)}; leave conv_cfg at None'
+        )
+
+
 def drop(head: BaseDecodeHead, x: Tensor) -> Tensor:
     """The head's dropout, if its config has one (``dropout_ratio`` above 0)."""
     return x if head.dropout is None else head.dropout(x)

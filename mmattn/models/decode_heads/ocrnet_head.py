@@ -7,7 +7,7 @@ from torch import Tensor
 from mmattn.attention import ObjectAttention, SpatialGather
 from mmattn.attention.weighing import Weigh, compute
 from mmattn.models.decode_heads.banded_loss import BandedLoss
-from mmattn.models.decode_heads.layers import conv3x3
+from mmattn.models.decode_heads.layers import conv3x3, require_plain_convolutions
 
 
 @MODELS.register_module()
@@ -22,10 +22,14 @@ class OCRNetHead(BandedLoss, BaseCascadeDecodeHead):
         scale: Max-pooling factor of the queries' map. (In mmseg's OCRHead it also multiplies the
             logits of the gather; here, as in the authors' code, it does not. At 1 they are equal.)
         **kwargs: Arguments of mmseg's BaseDecodeHead.
+
+    Raises:
+        ValueError: ``conv_cfg`` is of other than plain convolutions.
     """
 
     def __init__(self, ocr_channels: int, scale: int = 1, **kwargs) -> None:
         super().__init__(**kwargs)
+        require_plain_convolutions(self)
         self.object_context_block = ObjectAttention(
             self.channels, ocr_channels, scale=scale, norm_cfg=self.norm_cfg, act_cfg=self.act_cfg
         )
