@@ -205,11 +205,13 @@ def build_mechanism(
             f'{role}: type must be one of {", ".join(fitting)}, or a module that you have '
             f'registered in mmseg.registry.MODELS; got {options.get("type")!r}'
         )
-    inherits = (
-        norm_cfg is not None
-        and 'norm_cfg' not in options
-        and 'norm_cfg' in inspect.signature(module).parameters
-    )
+    parameters = inspect.signature(module).parameters
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    if 'in_channels' not in parameters and not takes_any:
+        raise UserError(
+            f'{role}: {module.__name__} is no mechanism: its constructor takes no in_channels'
+        )
+    inherits = norm_cfg is not None and 'norm_cfg' not in options and 'norm_cfg' in parameters
     if inherits:
         options['norm_cfg'] = {k: v for k, v in norm_cfg.items() if k != 'requires_grad'}
     try:

@@ -123,3 +123,9 @@ def test_the_batch_norm_of_cbam_keeps_its_momentum():
 def test_a_norm_of_the_host_that_does_not_fit_is_named_with_its_remedy(norm_cfg, words):
     with pytest.raises(UserError, match=f'plugins: CBAM: .*{words}.*one of its own in its config'):
         build_mechanism('plugins', dict(type='CBAM'), norm_cfg, in_channels=64)
+
+
+@pytest.mark.parametrize('name', ['ReLU', 'DropPath'])
+def test_a_registered_module_that_is_no_mechanism_is_told(name):
+    with pytest.raises(UserError, match=f'plugins: {name} is no mechanism: .* no in_channels'):
+        build_mechanism('plugins', dict(type=name), in_channels=16)
