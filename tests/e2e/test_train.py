@@ -1,11 +1,13 @@
 """tools/train.py as a process."""
 
+import os
 import re
 import shutil
 import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import mmseg
@@ -143,6 +145,14 @@ def test_a_killed_run_resumes(run, command, environment, tmp_path):
     assert trained_iterations(result.stdout) == [reached + 1]
 
 
+def fill(file: Path, leave: int) -> None:
+    """Take the room of a disk, whoever writes to it meanwhile."""
+    with file.open('wb', buffering=0) as ballast, suppress(OSError):
+        while True:
+            ballast.write(bytes(2**20))
+    os.truncate(file, max(0, file.stat().st_size - leave))
+
+
 def test_a_full_disk_ends_in_one_line_and_leaves_what_was_saved(command, environment, tmp_path):
     mount = ['mount', '-t', 'tmpfs', '-o', 'size=256m', 'tmpfs', str(tmp_path)]
     if subprocess.run(mount, capture_output=True).returncode:
@@ -156,8 +166,7 @@ def test_a_full_disk_ends_in_one_line_and_leaves_what_was_saved(command, environ
             call, cwd=REPO, env=environment, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL
         )
         wait_for((work_dir / 'iter_2.pth').exists, process)
-        room = shutil.disk_usage(tmp_path).free - 2**18  # for the log, not for a checkpoint
-        (tmp_path / 'ballast').write_bytes(bytes(room))
+        fill(tmp_path / 'ballast', leave=2**18)  # for the log, not for a checkpoint
         error = process.communicate(timeout=300)[1].decode()
         assert process.returncode == 1
         assert 'Traceback' not in error
