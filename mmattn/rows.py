@@ -17,8 +17,8 @@ Row = TypeVar('Row', bound=NamedTuple)
 def read_rows(path: Path, kind: type[Row]) -> list[Row]:
     """The rows of a file, none where there is no file.
 
-    A last line that is no whole row is that of a process that was killed while it wrote, and left
-    out.
+    A last line too short for a row is that of a process that was killed while it wrote, and left
+    out; one that lacks the end of the line alone counts.
 
     Args:
         path: The file.
@@ -80,7 +80,7 @@ def _locked(path: Path) -> Iterator[Any]:
 
 
 def _whole(path: Path, content: bytes, kind: type[Row]) -> bytes:
-    """The content without a half row at its end; a whole one may lack the end of its line."""
+    """The content without what is too short for a row at its end."""
     begin = content.rfind(b'\n') + 1
     rest = content[begin:]
     if not begin and not ','.join(kind._fields).encode().startswith(rest):

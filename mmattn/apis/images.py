@@ -60,13 +60,16 @@ def from_pil(image: Image.Image) -> np.ndarray:
     Raises:
         UserError: Its pixels have 32 bits, whose range nothing tells.
     """
+    of_16_bits = image.mode.startswith('I;16') or (
+        image.mode == 'I' and image.format in ('PNG', 'PPM')  # which have no more
+    )
     image = ImageOps.exif_transpose(image)
-    if image.mode in ('I', 'F'):
+    if image.mode in ('I', 'F') and not of_16_bits:
         raise UserError(
             f'the image has pixels of 32 bits (mode {image.mode!r} of PIL), whose range is not '
             'known: give it with 8 or 16 bits'
         )
-    if image.mode.startswith('I;16'):
+    if of_16_bits:
         grey = (np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     return np.asarray(image.convert('RGB'))

@@ -17,7 +17,8 @@ from mmattn.cost import count_macs
 _CONVOLUTIONS = 'convolutions'
 _KINDS = {  # patterns of operators' names; bilinear upsampling is no product
     _CONVOLUTIONS: r'::\w*conv\w*$',
-    'matrix products': r'::(\w*mm_?|(mkldnn)?_?linear\w*|\w*scaled_dot_product\w*)$|^mmattn::',
+    'matrix products': r'::(\w*mm_?|_addmm_activation|(mkldnn)?_?linear\w*|\w*scaled_dot_product\w*'
+    r'|\w+_attention_(forward|backward))$|^mmattn::',
 }
 _RATE = 'GFLOP/s of convolutions'
 _CALLS = 3

@@ -87,8 +87,8 @@ UNFORESEEN = {
     'match': (
         'The pool of the map can have a channel for each key and class. The gates of the fusions '
         'are computed from, and those of others multiplied with, the features of the pixel itself, '
-        'and so keep of each query what belongs to its own key (CBAM learnt it so from one seed of '
-        'three). The hypothesis for squeeze-and-excitation, that one context has no answer for '
+        'and so keep of each query what belongs to its own key (CBAM learnt it so from some '
+        'seeds). The hypothesis for squeeze-and-excitation, that one context has no answer for '
         'each query, overlooks this, though SE itself did not learn it.'
     ),
     'two_steps': (

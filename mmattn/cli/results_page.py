@@ -169,7 +169,9 @@ def _origin(file: Path, variants: Variants, earlier: int) -> str:
         if key != 'note' or any(row.note for row in rows):
             lines.append(f'{key}: {listed(getattr(row, key) for row in rows)}')
     if earlier:
-        lines.append(f'not counted: {number_of(earlier, "row")} of an earlier config of a variant')
+        lines.append(
+            f'not counted: {number_of(earlier, "row")} of earlier configs, or of other options'
+        )
     return ''.join(f'- {line}\n' for line in lines)
 
 

@@ -193,8 +193,10 @@ def prepare_ade20k(
     source, root = _existing(source or root, 'source of ADE20K'), Path(root)
     archive = source / f'{ADE20K}.zip' if source.is_dir() else source
     tree = source if source.name == ADE20K else source / ADE20K
-    in_place = tree.exists() and (root / ADE20K).exists() and tree.samefile(root / ADE20K)
-    if archive.is_file() and (in_place or not tree.is_dir()):  # the tree may be of half the archive
+    target = root / ADE20K
+    in_place = tree.is_dir() and target.is_dir() and tree.samefile(target)
+    interrupted = in_place and not target.is_symlink() and not _is_whole(tree, counts)
+    if archive.is_file() and (interrupted or not tree.is_dir()):
         _unpack(archive, root)
     elif tree.is_dir():
         _link(tree, root / ADE20K)
@@ -215,6 +217,15 @@ def prepare_ade20k(
         + ', '.join(f'{count} {split}' for split, count in counts.items())
         + f' images in {root / ADE20K}'
     )
+
+
+def _is_whole(tree: Path, counts: dict[str, int]) -> bool:
+    folders = [
+        (tree / kind / split, count)
+        for kind in ('images', 'annotations')
+        for split, count in counts.items()
+    ]
+    return all(folder.is_dir() and len(_images(folder)) == count for folder, count in folders)
 
 
 def _unpack(archive: Path, root: Path) -> None:

@@ -71,7 +71,8 @@ def ablate(
 
     Args:
         study: Study file, or the name of one in `configs/studies`.
-        seeds: Default: those of the study; with ``resume``, those of all earlier starts.
+        seeds: Default: those of the study; with ``resume``, also those that earlier starts were
+            given, and where the first was given some, those alone.
         jobs: Runs at a time on this machine, default 1; they share its cores and GPUs.
         launcher: local, or slurm for a job of Slurm for each run (with submitit).
         resume: Go on with an earlier start: what is done is not repeated, what was interrupted goes
@@ -121,8 +122,8 @@ def ablate(
             move_aside(run)
         write_note(folder, amp, seeds, named)
         log = _Log(folder / 'log.txt', Console())
-        if not named and seeds != plan.seeds:
-            log(f'seeds of earlier starts: {", ".join(map(str, seeds))}; --seeds names others')
+        if not named and set(seeds) != set(plan.seeds):
+            log(f'seeds, with those of earlier starts: {", ".join(map(str, seeds))}')
         keep = _Keeper(Path(append), plan, parameters, log) if append else lambda run: None
         _run(plan, runs, started, log, keep)
     return Ablation(plan, folder, runs)

@@ -52,8 +52,8 @@ def check_data_sets(study: Study, configs: Mapping[str, Path], variants: Iterabl
         variants: Names of those that have something to run.
 
     Raises:
-        UserError: Data that is not there, or that a run would refuse; a class group that names none
-            of its classes.
+        UserError: Data that is not there, or that a run would refuse; a class group with a
+            class that the data lacks.
     """
     seen = []
     for name in dict.fromkeys(variants):
@@ -68,7 +68,8 @@ def check_data_sets(study: Study, configs: Mapping[str, Path], variants: Iterabl
                 check_data(load_config(configs[name]), [loader], 'sample')
             except UserError as error:
                 raise UserError(f'variant {name!r} of study {study.name}: {error}') from error
-    if study.class_groups and seen:
+    tested = study.variants[study.baseline].settings.get('test_dataloader') or {}
+    if study.class_groups and seen and tested:
         tested = load_config(configs[study.baseline]).test_dataloader.dataset
         for _, data, _ in open_datasets(tested, 'test_dataloader.dataset'):
             check_class_groups(study, data.metainfo.get('classes') or ())

@@ -1,6 +1,7 @@
 """The evidence that is kept: a row for each finished run, in a CSV file that is committed."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -100,11 +101,12 @@ def append_run(
 def current(rows: Iterable[EvidenceRow]) -> dict[str, dict[int, EvidenceRow]]:
     """Variant to seed to row, of the rows of a study that can be compared.
 
-    With the options of the last row, and of a variant whose config was changed those of the config
-    that came last.
+    With the options that most rows have, and of a variant whose config was changed those of the
+    config that came last.
     """
     rows = list(rows)
-    rows = [row for row in rows if _options(row) == _options(rows[-1])]
+    counts = Counter(map(_options, reversed(rows)))  # of as many, those that came last
+    rows = [row for row in rows if _options(row) == max(counts, key=counts.get)]
     last = {row.variant: row.digest for row in rows}
     found: dict[str, dict[int, EvidenceRow]] = {}
     for row in rows:

@@ -101,22 +101,26 @@ def take_over(folder: Path, resume: bool, amp: bool) -> None:
 
 
 def seeds_to_run(study: Study, folder: Path, resume: bool) -> tuple[int, ...]:
-    """Those of a start that names none: of all starts that it goes on with, else of the study."""
+    """Those of a start that names none: of the study, and of all starts that it goes on with.
+
+    Where all of those named theirs, the study's do not count.
+    """
     before = earlier_note(folder) if resume else {}
-    own = study.seeds if _took_own_seeds(before) or not before else ()
-    return tuple(sorted({*before.get('seeds', ()), *own})) if before else own
+    own = study.seeds if not before or _took_own_seeds(before) else ()
+    return tuple(dict.fromkeys([*own, *before.get('seeds', ())]))
 
 
 def write_note(folder: Path, amp: bool, seeds: Sequence[int], named: bool = True) -> None:
-    """Keep the options of this start, the seeds of all starts, and whether all named theirs."""
+    """Keep the options of this start, the seeds of all, and whether the first took the study's."""
     before = earlier_note(folder)
     seeds = sorted({*before.get('seeds', ()), *seeds})
-    note = {'amp': amp, 'seeds': seeds, 'own_seeds': _took_own_seeds(before) or not named}
+    own_seeds = _took_own_seeds(before) if before else not named
+    note = {'amp': amp, 'seeds': seeds, 'own_seeds': own_seeds}
     write_atomically(folder / 'study.json', json.dumps(note).encode())
 
 
 def _took_own_seeds(note: dict[str, Any]) -> bool:
-    """Whether a start ran the seeds of the study file; earlier versions did not note it."""
+    """Whether the first start took the seeds of the study; earlier versions did not note it."""
     return note.get('own_seeds', bool(note))
 
 

@@ -170,9 +170,9 @@ def miou(measured: Measured) -> float | None:
 
 def relative_names(paths: Iterable[str]) -> dict[str, str]:
     """Paths of images by what follows the folder that all lie in, the same wherever that is."""
-    paths = list(paths)
-    common = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ''
-    return {os.path.relpath(path, common or None): path for path in paths}
+    whole = {os.path.abspath(path): path for path in paths}
+    common = os.path.commonpath(map(os.path.dirname, whole)) if whole else ''
+    return {os.path.relpath(path, common): given for path, given in whole.items()}
 
 
 def class_iou(name: str) -> Callable[[Measured], float | None]:

@@ -247,5 +247,5 @@ def end_what_is_left(run: Run) -> None:
 
 
 def _lives(pid: int, started: str | None) -> bool:
-    """Whether the process that began then lives; of one that the system says no start of, False."""
+    """Whether the process that began then lives; False where the system tells no starts."""
     return bool(started) and start_of(pid) == started

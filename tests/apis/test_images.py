@@ -43,13 +43,12 @@ def test_alpha_of_a_tensor_is_left_out_and_its_colours_stay():
     assert as_array(rgba, channels=4)[0, 0].tolist() == [*rgb[:, 0, 0], 7]
 
 
-def test_sixteen_bits_are_read_as_from_a_file(tmp_path):
-    ramp = np.linspace(0, 65535, 64, dtype=np.uint16).reshape(4, 16)
-    cv2.imwrite(str(tmp_path / 'ramp.png'), ramp)
-    with Image.open(tmp_path / 'ramp.png') as image:
-        if image.mode == 'I':
-            pytest.skip('this Pillow opens 16 bits as 32')
-        np.testing.assert_array_equal(as_array(image), cv2.imread(str(tmp_path / 'ramp.png')))
+@pytest.mark.parametrize('suffix', ['.png', '.pgm'])
+def test_sixteen_bits_are_read_as_from_a_file(tmp_path, suffix):
+    path = str(tmp_path / f'ramp{suffix}')
+    cv2.imwrite(path, np.linspace(0, 65535, 64, dtype=np.uint16).reshape(4, 16))
+    with Image.open(path) as image:
+        np.testing.assert_array_equal(as_array(image), cv2.imread(path))
 
 
 @pytest.mark.parametrize('mode', ['I', 'F'])

@@ -135,7 +135,7 @@ def test_rows_of_a_changed_config_are_not_mixed(checkout):
     append(checkout, 'fcn', 1, 20.0, digest='1')
     text = part(render_results(checkout), 'Which of the six heads does better than an FCN')
     assert '| `fcn` | 1,000 | 20.00 | 20.00 (1) |' in text
-    assert 'not counted: 1 row of an earlier config of a variant' in text
+    assert 'not counted: 1 row of earlier configs, or of other options' in text
 
 
 def test_rows_of_an_unknown_study_are_told(checkout):

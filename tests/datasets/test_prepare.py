@@ -225,10 +225,14 @@ class TestADE20K:
         prepare_ade20k(archive if named else None, tmp_path / 'ade', COUNTS)
         assert snapshot(tmp_path / 'ade/ADEChallengeData2016') == snapshot(ade20k)
 
-    def test_a_whole_tree_beside_its_archive_is_linked(self, ade20k, tmp_path):
-        shutil.copy(tmp_path / 'ADEChallengeData2016.zip', ade20k.parent)
-        prepare_ade20k(ade20k.parent, tmp_path / 'ade', COUNTS)
+    def test_a_whole_tree_beside_its_archive_is_linked_and_left_alone(self, ade20k, tmp_path):
+        (ade20k.parent / 'ADEChallengeData2016.zip').write_bytes(b'half of it')
+        before = snapshot(ade20k.parent)
+        for _ in range(2):
+            prepare_ade20k(ade20k.parent, tmp_path / 'ade', COUNTS)
         assert (tmp_path / 'ade/ADEChallengeData2016').is_symlink()
+        prepare_ade20k(None, ade20k.parent, COUNTS)
+        assert snapshot(ade20k.parent) == before
 
     def test_tree_in_its_place_is_only_counted(self, ade20k):
         before = snapshot(ade20k.parent)

@@ -103,7 +103,8 @@ def test_getattr_reaches_nothing_but_the_log(tmp_path, owner):
 
 def test_a_checkpoint_is_read_from_an_open_file_from_where_it_is(checkpoint):
     """As mmengine reads them from object stores."""
-    opened = io.BytesIO(checkpoint.read_bytes())
+    opened = io.BytesIO(bytes(100) + checkpoint.read_bytes())
+    opened.seek(100)
     assert checkpoints.safe_load(opened)['state_dict']['weight'].sum() == 6
 
 

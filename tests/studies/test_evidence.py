@@ -165,8 +165,10 @@ def test_rows_of_two_studies_that_wrote_by_turns_all_count():
 def test_rows_of_other_options_are_not_compared():
     plain = [row('none', 0, 'a'), row('se', 0, 'b')]
     half = [row('none', 0, 'a--amp')]
-    assert current(plain + half) == {'none': {0: half[0]}}
-    assert current(half + plain) == {'none': {0: plain[0]}, 'se': {0: plain[1]}}
+    of_plain = {'none': {0: plain[0]}, 'se': {0: plain[1]}}
+    assert current(plain + half) == current(half + plain) == of_plain
+    half.append(row('se', 0, 'b--amp'))
+    assert current(plain + half) == {'none': {0: half[0]}, 'se': {0: half[1]}}
 
 
 def test_trainings_of_their_own_are_compared_whatever_their_options():

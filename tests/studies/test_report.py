@@ -22,7 +22,7 @@ from mmattn.studies.gallery import Contrast, draw, largest_differences
 from mmattn.studies.plan import Study, load_study
 from mmattn.studies.report import report
 from mmattn.studies.report_text import verdict
-from mmattn.studies.results import collect
+from mmattn.studies.results import collect, relative_names
 from mmattn.studies.runs import DONE, FAILED, Run
 from mmattn.studies.statistics import Difference
 
@@ -354,3 +354,14 @@ def test_a_line_that_was_cut_off_hides_no_memory(six_runs):
     scalars = run.work_dir / '20260101_000000/vis_data/scalars.json'
     scalars.write_text('{"memory": 812, "step": 1}\n{"step": 2}\n{"step": 3, "memory": 9')
     assert collect(load_study(file), [run]).finished[0].gpu_memory == 812
+
+
+def test_names_of_images_are_those_below_their_common_folder():
+    same = {'a/1.png': '/x/data/a/1.png', 'b/1.png': '/x/data/b/1.png'}
+    assert relative_names(same.values()) == same
+    here = Path('b/1.png').absolute()
+    assert set(relative_names([str(here.parents[1] / 'a/1.png'), 'b/1.png']).values()) == {
+        str(here.parents[1] / 'a/1.png'),
+        'b/1.png',
+    }
+    assert relative_names([]) == {}

@@ -130,6 +130,7 @@ def test_an_earlier_start_is_gone_on_with_only_when_asked(tmp_path):
         ([], (0, 1, 2)),
         ([((0, 1, 2), False)], (0, 1, 2)),
         ([((7,), True)], (7,)),
+        ([((7,), True), ((7,), False)], (7,)),
         ([((7,), True), ((0, 4), True)], (0, 4, 7)),
         ([((0, 1, 2), False), ((5,), True)], (0, 1, 2, 5)),
     ],
