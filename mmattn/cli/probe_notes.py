@@ -62,7 +62,7 @@ NOTES = {
     ('GlobalContext', 'second_order'): _FIRST_ORDER,
     ('GlobalContext', 'two_steps'): _OWN_KEY,
     ('PositionAttention', 'match'): (
-        'One start learnt it, the others little or nothing in these steps. What it brings is '
+        'One start of three learnt it, and one nothing in these steps. What it brings is '
         'multiplied by a number that begins at 0, and until that has grown queries and keys get '
         'no gradient.'
     ),
