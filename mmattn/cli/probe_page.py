@@ -142,8 +142,10 @@ def _coverage(cells: Sequence[Cell]) -> str:
 
 
 def _of_wide_instructions(cells: Sequence[Cell]) -> str:
-    count = sum(c.commit == _WITH_AVX512 for c in cells)
-    return f' The {count} cells of commit {_WITH_AVX512} were trained with AVX512.' if count else ''
+    wide = [c for c in cells if c.commit == _WITH_AVX512]
+    steps = ' and '.join(map(str, sorted({c.steps for c in wide})))
+    text = f' Those of commit {_WITH_AVX512}, {len(wide)} cells of {steps} steps, had AVX512.'
+    return text if wide else ''
 
 
 def _accuracy_table(summaries: dict[tuple[str, str], Summary]) -> Iterator[str]:

@@ -37,9 +37,6 @@ class TestedImages:
         self.palette = self._data.metainfo.get('palette')
         self.ignore_index = getattr(self._data, 'ignore_index', 255)
 
-    def __contains__(self, path: str) -> bool:
-        return path in self._index
-
     def labels(self, path: str) -> np.ndarray:
         """Ground truth (H, W) of an image, as the test pipeline loads it."""
         return self._data[self._index[path]]['data_samples'].gt_sem_seg.data[0].numpy()

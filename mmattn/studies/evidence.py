@@ -106,7 +106,8 @@ def current(rows: Iterable[EvidenceRow]) -> dict[str, dict[int, EvidenceRow]]:
     """
     rows = list(rows)
     counts = Counter(map(_options, reversed(rows)))  # of as many, those that came last
-    rows = [row for row in rows if _options(row) == max(counts, key=counts.get)]
+    options = max(counts, key=counts.get, default='')
+    rows = [row for row in rows if _options(row) == options]
     last = {row.variant: row.digest for row in rows}
     found: dict[str, dict[int, EvidenceRow]] = {}
     for row in rows:

@@ -121,7 +121,7 @@ def write_note(folder: Path, amp: bool, seeds: Sequence[int], named: bool = True
 
 def _took_own_seeds(note: dict[str, Any]) -> bool:
     """Whether the first start took the seeds of the study; earlier versions did not note it."""
-    return note.get('own_seeds', bool(note))
+    return note.get('own_seeds', True)
 
 
 def is_outdated(run: Run) -> bool:
