@@ -32,7 +32,7 @@ class Candidate:
 
     Attributes:
         name: One of `mmattn.engine.candidates.CANDIDATES`.
-        milliseconds: Of the network, for one image or window: the median.
+        milliseconds: Of the network, for one pass, of a batch or one window: the median.
         speed_up: How many times as fast it is as the modules themselves: the median of the rounds.
         equal: Share of the labels of all images that are those of the model as it was trained.
         start: Seconds until its first result, beyond those of the others.
@@ -71,12 +71,14 @@ def tune(
     *others: Any,
     seconds: float = 30,
     device: str | torch.device | None = None,
+    batch_size: int = 1,
     cfg_options: dict[str, Any] | None = None,
 ) -> Tuning:
     """Measure which runtime is the fastest for a model on this machine, and remember it.
 
     `Segmentor(config, checkpoint)` and what stands on it then use it for images, or windows, that
-    reach the network in the size of this one. The choice holds for other weights, too.
+    reach the network in the size of this one, and as many together. The choice holds for other
+    weights, too.
 
     Args:
         config: config file.
@@ -87,6 +89,8 @@ def tune(
             faster copy.
         seconds: for how long networks are timed, when they are made.
         device: where the model shall be; default: a GPU where there is one, else the CPU.
+        batch_size: how many images go through the network together, each as often as that. A CPU
+            needs no choice for several: they go one by one through the one for one image.
         cfg_options: overrides, dotted key to value.
 
     Raises:
@@ -96,20 +100,25 @@ def tune(
         raise UserError(f'{checkpoint} is exported, and runs as it is: give the checkpoint')
     check_writable(folder(), 'the cache', 'name another folder by the variable MMATTN_CACHE')
     segmentor = Segmentor(
-        config, checkpoint, device=device, optimize=False, cfg_options=cfg_options
+        config,
+        checkpoint,
+        device=device,
+        optimize=False,
+        batch_size=batch_size,
+        cfg_options=cfg_options,
     )
-    data = _packed(segmentor, image)
+    packed = segmentor.load(image).packed
     fast = optimized(segmentor.model)
     if not isinstance(fast, LeanInference):
         kind = type(segmentor.model).__name__
         raise UserError(f'{kind} infers in a way of its own, in which nothing can be exchanged')
     settings = segmentor.model.cfg.model
     with torch.inference_mode():
-        inputs = _network_inputs(fast, data)
+        inputs = _network_inputs(fast, packed, batch_size)
         held = conditions(settings, inputs)
         runs, starts, left_out = _made(fast, inputs, key(held))
-        batches = chain([data], (_packed(segmentor, other) for other in others))
-        equal = _equal(segmentor.model, fast, runs, inputs.shape, batches)
+        images = chain([packed], (segmentor.load(other).packed for other in others))
+        equal = _equal(segmentor.model, fast, runs, inputs.shape, images, batch_size)
         jobs = {name: (run, [inputs]) for name, run in runs.items()}
         plain = {'optimized': jobs.pop('optimized')}
         ratios, milliseconds, _ = relative_latencies(*plain.values(), jobs or plain, seconds)
@@ -125,15 +134,11 @@ def tune(
     return Tuning(held, candidates, left_out, best.name, file)
 
 
-def _packed(segmentor: Segmentor, image: Any) -> dict:
-    return pseudo_collate([segmentor.load(image).packed])
-
-
-def _network_inputs(fast: LeanInference, data: dict) -> Tensor:
-    """What an image is when it reaches the network: all of it, or its first windows."""
+def _network_inputs(fast: LeanInference, packed: dict, batch_size: int) -> Tensor:
+    """What a batch is when it reaches the network: all of it, or its first windows."""
     seen = []
     fast.stand_in = lambda _, inputs: seen.append(inputs)
-    _labels(fast, data)
+    _labels(fast, packed, batch_size)
     fast.stand_in = None
     return seen[0]
 
@@ -163,22 +168,24 @@ def _equal(
     fast: LeanInference,
     runs: Mapping[str, Run],
     shape: torch.Size,
-    batches: Iterable[dict],
+    images: Iterable[dict],
+    batch_size: int,
 ) -> dict[str, float]:
     """Share of the model's labels that are predicted with something in the network's place."""
     agreements = {name: Agreement() for name in runs}
-    for data in batches:
-        expected = _labels(model, data)
+    for packed in images:
+        expected = _labels(model, packed)
         for name, run in runs.items():
             fast.stand_in = lambda _, given, run=run: run(given) if given.shape == shape else None
-            agreements[name].add(_labels(fast, data), expected)
+            agreements[name].add(_labels(fast, packed, batch_size), expected)
             fast.stand_in = None
     return {name: agreement.share for name, agreement in agreements.items()}
 
 
-def _labels(model: nn.Module, data: dict) -> Tensor:
-    (sample,) = model.test_step(copy.deepcopy(data))  # it changes the samples
-    return sample.pred_sem_seg.data
+def _labels(model: nn.Module, packed: dict, batch_size: int = 1) -> Tensor:
+    """Of an image, in a batch of the same."""
+    data = pseudo_collate([copy.deepcopy(packed) for _ in range(batch_size)])  # it is changed
+    return model.test_step(data)[0].pred_sem_seg.data
 
 
 def _best(candidates: tuple[Candidate, ...]) -> Candidate:

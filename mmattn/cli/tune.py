@@ -27,6 +27,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--seconds', type=float, default=30, help='for how long networks are timed (30)'
     )
+    parser.add_argument(
+        '--batch',
+        dest='batch_size',
+        type=int,
+        default=1,
+        metavar='N',
+        help='how many images go through the network together (1)',
+    )
     parser.add_argument('--device', help='such as cpu or cuda:1 (a GPU where there is one)')
     add_cfg_options(parser)
     parser.add_argument('--show', action='store_true', help='list what is remembered, and end')

@@ -1,6 +1,7 @@
 """What was measured to be faster, in the place of a segmentor's network."""
 
 import logging
+from collections.abc import Callable
 
 import torch
 from mmengine.logging import print_log
@@ -13,12 +14,15 @@ from mmattn.engine.inference import LeanInference
 from mmattn.engine.runtimes import Run
 from mmattn.errors import UserError, first_line
 
+_StandIn = Callable[[LeanInference, Tensor], Tensor | None]
+
 
 class Chosen:
     """Stands in for the network of a segmentor where something was measured to be faster.
 
     Its first logits are held against those of the modules, input for input; where 1 % of their
-    classes differ, or it cannot run, the modules go on, with a warning.
+    classes differ, or it cannot run, the modules go on, with a warning. On a CPU, which gains
+    nothing from batches, those for which nothing was measured take what was for one image.
 
     Args:
         settings: The model's config.
@@ -26,17 +30,27 @@ class Chosen:
 
     def __init__(self, settings: dict) -> None:
         self._settings = settings
-        self._found: dict[torch.Size, _Checked | None] = {}
+        self._found: dict[torch.Size, _StandIn | None] = {}
 
     def __call__(self, segmentor: LeanInference, inputs: Tensor) -> Tensor | None:
         """(N, 3, H, W) to logits (N, C, h, w); None for a size that has no faster one."""
+        run = self._run_for(segmentor, inputs)
+        if run or len(inputs) == 1 or inputs.device.type != 'cpu':
+            return run(segmentor, inputs) if run else None
+        logits = []
+        for image in inputs.split(1):
+            logits.append(self(segmentor, image))
+            if logits[-1] is None:
+                return None
+        return torch.cat(logits)
+
+    def _run_for(self, segmentor: LeanInference, inputs: Tensor) -> _StandIn | None:
         if inputs.shape not in self._found:
             self._found[inputs.shape] = _find(self._settings, segmentor, inputs)
-        run = self._found[inputs.shape]
-        return run(segmentor, inputs) if run else None
+        return self._found[inputs.shape]
 
 
-def _find(settings: dict, segmentor: LeanInference, inputs: Tensor) -> '_Checked | None':
+def _find(settings: dict, segmentor: LeanInference, inputs: Tensor) -> _StandIn | None:
     try:
         held = conditions(settings, inputs)
         if not file_of(held).exists():
@@ -46,18 +60,23 @@ def _find(settings: dict, segmentor: LeanInference, inputs: Tensor) -> '_Checked
             raise UserError(f'{_changed(record["versions"])}; {AGAIN}')
         name = record['choice']
         if name == 'optimized':
-            return None
+            return _left_to_the_modules
         run = CANDIDATES[name](segmentor, inputs, key(held))
     except Exception as error:  # of whatever runtime
         _tell(f'what was measured to be faster here is not used: {_reason(error)}')
         return None
-    height, width = inputs.shape[2:]
+    count, _, height, width = inputs.shape
+    several = f'{count} of ' if count > 1 else ''
     _tell(
-        f'{height}x{width}: {name}, measured to be {record["speed_up"]:.2f} times as fast here '
-        '(mmattn tune --show)',
+        f'{several}{height}x{width}: {name}, measured to be {record["speed_up"]:.2f} times as fast '
+        'here (mmattn tune --show)',
         level=logging.INFO,
     )
     return _Checked(name, run)
+
+
+def _left_to_the_modules(segmentor: LeanInference, inputs: Tensor) -> None:
+    """They were measured to be the fastest."""
 
 
 class _Checked:

@@ -61,6 +61,26 @@ def test_the_fastest_with_the_labels_of_the_model_is_the_choice():
     assert _best((plain, candidate('compiled', 1.04), wrong)).name == 'optimized'
 
 
+def test_a_batch_has_a_choice_of_its_own(trained_model, toy_root, monkeypatch):
+    seen = []
+
+    def make(fast, inputs, key):
+        return lambda images: seen.append(images) or fast.network(images)
+
+    for name in ('openvino', 'compiled'):
+        monkeypatch.delitem(CANDIDATES, name)
+    monkeypatch.setitem(CANDIDATES, 'counted', make)
+    images = sorted(toy_root.rglob('leftImg8bit/val/**/*.png'))[:2]
+    tuning = tune(*trained_model, *images, seconds=0, batch_size=3)
+    assert tuning.conditions['inputs'] == [3, 3, 48, 96]
+    assert {len(batch) for batch in seen} == {3}
+    assert all(each.equal > 0.99 for each in tuning.candidates)
+    choices.remember(tuning.conditions, 'counted', dict(speed_up=1.5))
+    calls = len(seen)
+    Segmentor(*trained_model, batch_size=3)([images[0]] * 3)
+    assert len(seen) == calls + 1
+
+
 def test_what_cannot_run_is_left_out_with_its_reason(trained_model, image, monkeypatch):
     def missing(segmentor, inputs, key):
         raise UserError('this needs openvino, which is not installed')
@@ -206,6 +226,8 @@ def test_what_cannot_be_tuned_is_told_in_one_line(trained_model, image, tmp_path
         tune(trained_model[0], 'model.onnx', image)
     with pytest.raises(UserError, match='image nowhere.png cannot be read'):
         tune(*trained_model, 'nowhere.png')
+    with pytest.raises(UserError, match='batch_size is 0: it must be an integer, at least 1'):
+        tune(*trained_model, image, batch_size=0)
     (tmp_path / 'file').touch()
     monkeypatch.setenv('MMATTN_CACHE', str(tmp_path / 'file'))
     with pytest.raises(UserError, match='the cache .* cannot be made: .* MMATTN_CACHE'):

@@ -52,16 +52,18 @@ def remember(plain, choice: str, size: tuple[int, ...] = SIZE, **options):
     return choices.remember(held, choice, dict(config='small', speed_up=1.5))
 
 
-def same(plain, fast, size: tuple[int, int] = SIZE[2:]) -> bool:
-    """Whether two models give an image nearly the same labels."""
-    pixels = torch.randint(256, (3, *size), generator=torch.Generator().manual_seed(0))
+def same(plain, fast, size: tuple[int, int] = SIZE[2:], count: int = 1) -> bool:
+    """Whether two models give each of some images nearly the same labels."""
+    random = torch.Generator().manual_seed(0)
+    pixels = torch.randint(256, (count, 3, *size), generator=random).byte()
     meta = dict(img_shape=size, ori_shape=size, pad_shape=size)
     labels = []
     for model in (plain, fast):
-        data = {'inputs': [pixels.byte()], 'data_samples': [SegDataSample(metainfo=meta)]}
+        samples = [SegDataSample(metainfo=meta) for _ in pixels]
         with torch.inference_mode():
-            labels.append(model.test_step(data)[0].pred_sem_seg.data)
-    return bool((labels[0] == labels[1]).float().mean() > 0.99)
+            samples = model.test_step({'inputs': list(pixels), 'data_samples': samples})
+        labels.append(torch.cat([sample.pred_sem_seg.data for sample in samples]))
+    return bool((labels[0] == labels[1]).float().mean((1, 2)).min() > 0.99)
 
 
 def with_choice(plain):
@@ -86,6 +88,23 @@ def test_windows_of_the_size_go_through_it(plain, shapes):
     remember(plain, 'counted', (1, 3, 32, 32))
     assert same(plain, with_choice(plain))
     assert shapes == [(1, 3, 32, 32)] * 6
+
+
+def test_several_images_go_one_by_one_on_a_cpu_unless_measured_together(plain, shapes, told):
+    pair = (2, *SIZE[1:])
+    assert same(plain, with_choice(plain), count=2)
+    assert shapes == []
+    remember(plain, 'counted')
+    assert same(plain, with_choice(plain), count=2)
+    assert shapes == [SIZE] * 2
+    remember(plain, 'counted', pair)
+    fast = with_choice(plain)
+    assert same(plain, fast, count=2) and same(plain, fast, count=3)
+    assert shapes == [SIZE] * 2 + [pair] + [SIZE] * 3
+    remember(plain, 'optimized', pair)
+    assert same(plain, with_choice(plain), count=2)
+    assert len(shapes) == 6
+    assert [line.partition(':')[0] for _, line in told] == ['48x96', '2 of 48x96', '48x96']
 
 
 def test_of_segmentors_only_the_checked_ones_use_it(trained_model, plain, shapes):
@@ -141,7 +160,8 @@ def test_a_damaged_file_is_told_and_survived(plain, shapes, told, content):
     ]
 
 
-def test_a_runtime_that_is_not_there_or_fails_gives_way(plain, told, monkeypatch):
+@pytest.mark.parametrize('count', [1, 3])
+def test_a_runtime_that_is_not_there_or_fails_gives_way(count, plain, told, monkeypatch):
     def broken(segmentor, inputs, key):
         def run(images):
             raise OSError('no compiler\nat all')
@@ -155,7 +175,7 @@ def test_a_runtime_that_is_not_there_or_fails_gives_way(plain, told, monkeypatch
         monkeypatch.setitem(CANDIDATES, 'counted', make)
         remember(plain, 'counted')
         fast = with_choice(plain)
-        assert same(plain, fast) and same(plain, fast)
+        assert same(plain, fast, count=count) and same(plain, fast, count=count)
     warnings = [line for level, line in told if level == 'WARNING']
     assert warnings == [
         'counted cannot run here, and is left out: OSError: no compiler',
