@@ -41,6 +41,14 @@ nothing but the plugin differs between the rows. Plugins stand after the last co
 block in stages 2 to 4, BAM between the stages.
 """,
     ),
+    'precision_camvid': (
+        'Mixed precision against MMSegmentation in float32',
+        """\
+DANet by the recipe above, with 400 iterations: our head and auxiliary head with `--amp`, and
+MMSegmentation's in float32. Both start from the same weights for each seed and see the same crops
+in the same order.
+""",
+    ),
     'toy_context': (
         'The toy scenes, seen by a net that sees little of them',
         """\

@@ -54,11 +54,13 @@ def test_no_two_variants_are_equal(path):
 
 
 @each_study
-def test_variants_differ_in_the_model_alone(path):
+def test_variants_differ_in_the_model_alone_or_in_the_precision_that_is_asked_for(path):
     rest = set()
     for config in configs(path).values():
         settings = settings_of_a_run(config)
         settings.pop('model')
+        if path.stem.startswith('precision'):
+            settings['optim_wrapper'].pop('type')
         rest.add(json.dumps(settings, sort_keys=True))
     assert len(rest) == 1
 
