@@ -134,8 +134,8 @@ def relative_latencies(
         seconds: No round starts later than this.
 
     Returns:
-        The median ratio to the reference by name, the reference's median milliseconds, and the
-        number of rounds.
+        The median ratio to the reference by name, the reference's median milliseconds, both for
+        one image, and the number of rounds.
     """
     ratios: dict[str, list[float]] = {name: [] for name in jobs}
     references: list[float] = []
@@ -162,4 +162,4 @@ def _seconds(job: Job) -> float:
     module(*inputs)
     if inputs[0].is_cuda:
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return (time.perf_counter() - start) / len(inputs[0])

@@ -50,12 +50,17 @@ def replacing(target: Path, *, durable: bool = False) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, data: bytes, *, durable: bool = False) -> None:
+def write_atomically(path: Path, data: bytes | str, *, durable: bool = False) -> None:
     """Put ``data`` at ``path``: a reader sees the old file or the new one, no part of either.
+
+    Text is written as UTF-8. In file names that are none, a byte E9 becomes ``\\udce9``, which JSON
+    reads back.
 
     Raises:
         OSError: With the number of bytes that are missing, where the disk is full.
     """
+    if isinstance(data, str):
+        data = data.encode(errors='backslashreplace')
     try:
         with replacing(path, durable=durable) as unfinished:
             unfinished.write_bytes(data)

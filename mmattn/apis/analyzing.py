@@ -78,9 +78,9 @@ def analyze(
         'runs': {name: _best(miou) for name, (_, miou) in runs.items()},
         'predictions': {name: found.report for name, found in errors.items()},
     }
-    write_atomically(out / 'analysis.json', (json.dumps(numbers, indent=1) + '\n').encode())
+    write_atomically(out / 'analysis.json', json.dumps(numbers, indent=1) + '\n')
     page = out / 'index.html'
-    write_atomically(page, to_html(blocks, 'Analysis').encode())
+    write_atomically(page, to_html(blocks, 'Analysis'))
     return page
 
 
@@ -148,7 +148,7 @@ def _page_of_runs(runs: dict[str, tuple[Curve, Curve]], out: Path) -> list[Block
         for step in sorted({*loss, *miou})
     ]
     table = as_csv([['run', 'iteration', 'loss', 'mIoU'], *rows])
-    write_atomically(out / 'curves.csv', table.encode())
+    write_atomically(out / 'curves.csv', table)
     picture = plot_all_curves({name: [pair] for name, pair in runs.items()}, out / 'curves.png')
     header = ['run', 'best mIoU', 'at iteration', 'last mIoU', 'at iteration']
     cells = [

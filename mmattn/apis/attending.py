@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 
+from mmattn.apis.models import refuse_clips
 from mmattn.apis.segmentor import LoadedImage, Segmentor
 from mmattn.engine.runtimes import is_exported
 from mmattn.errors import UserError
@@ -87,7 +88,7 @@ def draw_attention(
     write_atomically(out / 'sheet.png', attention_sheet(every, width))
     page = out / 'index.html'
     title = f'{Path(config).stem} on {Path(image).name}'
-    write_atomically(page, attention_page(title, drawn).encode())
+    write_atomically(page, attention_page(title, drawn))
     return page
 
 
@@ -96,9 +97,10 @@ def watch(segmentor: Segmentor, image: LoadedImage) -> tuple[CapturedAttention, 
     attention read.
 
     Raises:
-        UserError: The model has no attention.
+        UserError: The model has no attention, or attends over clips.
     """
     model = segmentor.model
+    refuse_clips(model, 'a picture of attention is of')
     return run_watched(model, image.packed, image.image, model.dataset_meta)
 
 

@@ -95,7 +95,7 @@ def browse(
     title = f'{Path(config).stem}: {split} data as the model sees it'
     facts = Paragraph(f'{len(pictures)} of {len(batches.dataset)} images, seed {seed}.')
     page = out / 'index.html'
-    write_atomically(page, to_html([Heading(title, 1), facts, *pictures], title).encode())
+    write_atomically(page, to_html([Heading(title, 1), facts, *pictures], title))
     return page
 
 

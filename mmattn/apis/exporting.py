@@ -15,7 +15,7 @@ from mmseg.models.segmentors import EncoderDecoder
 from torch import Tensor, nn
 
 import mmattn
-from mmattn.apis.models import image_pipeline, load_model
+from mmattn.apis.models import image_pipeline, load_model, refuse_clips
 from mmattn.apis.segmentor import Segmentor
 from mmattn.engine.formats import FORMATS, quiet
 from mmattn.engine.network import Network, smallest_size, standard_program
@@ -23,6 +23,7 @@ from mmattn.engine.runtimes import is_exported, require
 from mmattn.errors import UserError, first_line, is_of_libraries
 from mmattn.files import check_writable
 from mmattn.preflight.exported import normalisation
+from mmattn.preflight.model import input_channels
 
 LOGITS = 1e-4  # of the largest logit
 LABELS = {'float32': 0.999, 'float16': 0.99, 'bfloat16': 0.99, 'int8': 0.95}
@@ -48,10 +49,12 @@ class Export:
 
     def __str__(self) -> str:
         size = 'x'.join(map(str, self.meta['size'] or ('H', 'W')))
-        image = f'1x3x{size}, normalised, float32'
+        channels = self.meta['in_channels']
+        image = f'1x{channels}x{size}, normalised, float32'
         if self.meta['preprocessing'] == 'inside':
-            image = f'1x{size}x3, blue green red as OpenCV reads, uint8'
-        files = [self.out, self.out.with_suffix('.bin')][: 1 + (self.out.suffix == '.xml')]
+            order = ', blue green red' if channels == 3 else ''
+            image = f'1x{size}x{channels}{order} as OpenCV reads, uint8'
+        files = _files(self.out)
         megabytes = sum(file.stat().st_size for file in files) / 1e6
         return '\n'.join(
             [
@@ -132,6 +135,11 @@ def export(
     return Export(target, meta, checks)
 
 
+def _files(out: Path) -> list[Path]:
+    """All that is written for an exported file: OpenVINO's weights lie beside it."""
+    return [out, out.with_suffix('.bin')] if out.suffix == '.xml' else [out]
+
+
 def _target(checkpoint: str | Path, format: str, out: str | Path | None, overwrite: bool) -> Path:
     if format not in FORMATS:
         raise UserError(f'unknown format {format!r}; known are {", ".join(FORMATS)}')
@@ -146,9 +154,18 @@ def _target(checkpoint: str | Path, format: str, out: str | Path | None, overwri
     if target.suffix != suffix:
         raise UserError(f'--out {target}: files of --format {format} end in {suffix}')
     check_writable(target.parent, 'the folder of the exported file', 'name another with --out')
-    if target.exists() and not overwrite:
-        raise UserError(f'{target} exists: name another file with --out, or give --overwrite')
+    for file in _files(target):
+        _check_free(file, Path(checkpoint), overwrite)
     return target
+
+
+def _check_free(file: Path, checkpoint: Path, overwrite: bool) -> None:
+    if not file.exists():
+        return
+    if checkpoint.exists() and file.samefile(checkpoint):
+        raise UserError(f'{file} would replace the checkpoint: name another file with --out')
+    if not overwrite:
+        raise UserError(f'{file} exists: name another file with --out, or give --overwrite')
 
 
 def _check_precision(format: str, precision: str, calibration: Sequence[str | Path]) -> None:
@@ -176,6 +193,7 @@ def _check_model(model: nn.Module, with_preprocessing: bool) -> None:
             f'{type(model).__name__} cannot be exported: expected an EncoderDecoder, or a model '
             'that inherits from it'
         )
+    refuse_clips(model, 'an exported file takes')
     if not with_preprocessing:
         return
     prepares = model.data_preprocessor
@@ -202,9 +220,9 @@ def _usual_size(cfg: Config) -> tuple[int, int]:
 
 
 def _example(model: EncoderDecoder, size: tuple[int, int], with_preprocessing: bool) -> Tensor:
+    channels = input_channels(model.cfg.model)
     if with_preprocessing:
-        return torch.randint(0, 256, (1, *size, 3), dtype=torch.uint8)
-    channels = next(x for x in model.backbone.parameters() if x.dim() == 4).shape[1]
+        return torch.randint(0, 256, (1, *size, channels), dtype=torch.uint8)
     return torch.randn(1, channels, *size)
 
 
@@ -243,6 +261,7 @@ def _describe(model: EncoderDecoder, config: str, precision: str, inside: bool) 
         'preprocessing': 'inside' if inside else 'before',
         'normalisation': normalisation(model.cfg),
         'align_corners': model.align_corners,
+        'in_channels': input_channels(model.cfg.model),
         'out_channels': model.out_channels,
         'threshold': getattr(head, 'threshold', None),
     }

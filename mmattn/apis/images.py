@@ -30,6 +30,8 @@ def as_array(image: Any, channels: int = 3) -> np.ndarray:
     """
     if isinstance(image, Image.Image):
         pixels = from_pil(image)[..., ::-1]
+        if channels == 1:
+            pixels = np.asarray(Image.fromarray(from_pil(image)).convert('L'))
     elif isinstance(image, Tensor):
         pixels = _from_tensor(image, channels)
     elif isinstance(image, np.ndarray):

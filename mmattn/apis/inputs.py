@@ -37,9 +37,9 @@ class Source:
 def find_inputs(inputs: Iterable[str | Path], earlier: Iterable[Path] = ()) -> list[Source]:
     """The images and videos that files, folders, patterns and numbers of cameras stand for.
 
-    Folders are searched with all that lies below them for images, whatever the case of their
-    suffix; hidden files are left out. Names keep the tree below the folder that was given. Where
-    ``photo.jpg`` and ``photo.png`` meet, they keep their suffix in their name.
+    Folders are searched with all that lies below them for images, behind links too, whatever the
+    case of their suffix; hidden files are left out. Names keep the tree below the folder that was
+    given. Where ``photo.jpg`` and ``photo.png`` meet, they keep their suffix in their name.
 
     Args:
         inputs: As given; a pattern is one such as ``photos/**/*.jpg``.
@@ -54,7 +54,8 @@ def find_inputs(inputs: Iterable[str | Path], earlier: Iterable[Path] = ()) -> l
     earlier = {folder.resolve() for folder in earlier}
     for given in inputs:
         for place, name in _expand(str(given), earlier):
-            key = place if isinstance(place, int) else place.resolve()
+            # Links are images of their own: stores by content keep equal ones as one file.
+            key = place if isinstance(place, int) else os.path.abspath(place)
             if key not in seen:
                 seen.add(key)
                 places[place] = name
@@ -82,14 +83,20 @@ def _expand(given: str, earlier: set[Path]) -> Iterator[tuple[Path | int, Path]]
         yield from _matching(given, earlier)
 
 
-def _below(folder: Path, earlier: set[Path]) -> Iterator[Path]:
-    for place, folders, files in os.walk(folder):
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith('.') and Path(place, name).resolve() not in earlier
-        ]
-        yield from (Path(place, name) for name in files if not name.startswith('.'))
+def _below(folder: Path, earlier: set[Path], around: frozenset = frozenset()) -> Iterator[Path]:
+    """Files in a folder and below it, behind links too, but for those to a folder around them."""
+    around |= {folder.resolve()}
+    try:
+        paths = list(folder.iterdir())
+    except PermissionError:
+        return
+    for path in paths:
+        if path.name.startswith('.'):
+            continue
+        if not path.is_dir():
+            yield path
+        elif path.resolve() not in earlier | around:
+            yield from _below(path, earlier, around)
 
 
 def _matching(pattern: str, earlier: set[Path]) -> Iterator[tuple[Path, Path]]:

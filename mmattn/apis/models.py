@@ -20,7 +20,7 @@ from mmattn.preflight.config import load_config, num_classes, require_keys
 from mmattn.preflight.data_sets import dataset_type, inner_configs
 from mmattn.preflight.exported import use_exported
 from mmattn.preflight.heads import check_inference
-from mmattn.preflight.model import look_at_model
+from mmattn.preflight.model import frames_of_clip, look_at_model
 from mmattn.preflight.pretrained import drop_pretrained
 from mmattn.visualization.panels import class_colours
 
@@ -115,6 +115,18 @@ def saved_classes(checkpoint_meta: Any) -> dict[str, Any]:
     return known if isinstance(known, dict) and known.get('classes') else {}
 
 
+def refuse_clips(model: nn.Module, what: str) -> None:
+    """Raise UserError where a model needs several frames together, and something takes one.
+
+    Args:
+        model: Which.
+        what: That takes one image, with its verb.
+    """
+    frames = frames_of_clip(model)
+    if frames > 1:
+        raise UserError(f'the model attends over clips of {frames} frames, and {what} one image')
+
+
 def image_pipeline(cfg: Config) -> list[dict]:
     """The steps that test images go through: those of the test data, or the config's variable.
 
@@ -140,8 +152,15 @@ def _dataset_of(cfg: Config) -> dict[str, Any]:
             if issubclass(dataset_type(inner), BaseSegDataset):
                 prefix = {'data_prefix': {'img_path': ''}}  # None for labels would be refused
                 quick = {'pipeline': [], 'lazy_init': True, 'test_mode': False, **prefix}
-                with explain_settings():
-                    return dict(DATASETS.build({**inner, **quick}).metainfo)
+                try:
+                    with explain_settings():
+                        return dict(DATASETS.build({**inner, **quick}).metainfo)
+                except UserError as error:
+                    # Some classes of mmseg want their files there, even if they do not read them.
+                    if not isinstance(error.__cause__, AssertionError):
+                        raise
+                    known = dataset_type(inner)._load_metainfo(inner.get('metainfo'))
+                    return {'reduce_zero_label': False, **known}
     return {}
 
 

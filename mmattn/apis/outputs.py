@@ -110,7 +110,7 @@ def _json(prediction: Prediction) -> bytes:
         **{'width': width, 'height': height},
         'shares': {name: round(share, 6) for name, share in prediction.shares.items()},
     }
-    return json.dumps(facts, indent=2, ensure_ascii=False).encode()
+    return json.dumps(facts, indent=2, ensure_ascii=False).encode(errors='backslashreplace')
 
 
 # kind: suffix of its files, and their contents

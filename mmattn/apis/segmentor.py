@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ from mmattn.engine.optimized import CheckedModel, optimized
 from mmattn.engine.runtimes import is_exported
 from mmattn.engine.views import average_in_turn
 from mmattn.errors import UserError, explain_settings, is_of_libraries
+from mmattn.preflight.model import frames_of_clip, input_channels
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +102,7 @@ class Segmentor:
         if not (type(agreement) in (int, float) and 0 <= agreement <= 1):
             raise UserError(f'agreement is {agreement!r}: it must be a share of the labels, 0 to 1')
         self.batch_size = batch_size
+        self._one_at_a_time = Lock()
         if device is None:
             device = 'cpu' if is_exported(checkpoint) else get_device()
         self.model = load_model(config, checkpoint, device=device, cfg_options=cfg_options)
@@ -107,7 +110,8 @@ class Segmentor:
         self.classes: tuple[str, ...] = meta['classes']
         self.palette: list[list[int]] = meta['palette']
         self._counts_from_one = meta['reduce_zero_label']
-        self._channels = (cfg.model.get('backbone') or {}).get('in_channels', 3)
+        self._channels = input_channels(cfg.model)
+        self._frames = 1 if is_exported(checkpoint) else frames_of_clip(self.model)
         self._tta = tta
         self._tester = self.model
         if tta:
@@ -165,8 +169,13 @@ class Segmentor:
         if path is None:
             results = self._take({'img': as_array(image, self._channels)})
         else:
-            results = self._read_file(path)
-        return LoadedImage(image=as_rgb(results['img']), packed=self._prepare(results), path=path)
+            with _failures_told(path, 'read', 'it is damaged, or no image of a kind that is known'):
+                results = self._read({'img_path': str(path)})
+        seen = as_rgb(results['img'])
+        size = 'x'.join(map(str, seen.shape[:2]))
+        with _failures_told(path or 'an array', 'prepared', f'the test pipeline fails for {size}'):
+            packed = self._prepare(results)
+        return LoadedImage(image=seen, packed=packed, path=path)
 
     def predict_loaded(
         self, images: Iterable[LoadedImage], *, logits: bool = False
@@ -174,16 +183,7 @@ class Segmentor:
         """Predict images that `load` has read; arguments and errors as those of `predict`."""
         if logits and self._tta:
             raise UserError('logits are of one view of an image, and tta averages over several')
-        batch: list[LoadedImage] = []
-        for image in images:
-            if batch and image.shapes != batch[0].shapes:
-                yield from self._predict_batch(batch, logits)
-                batch = []
-            batch.append(image)
-            if len(batch) == self.batch_size:
-                yield from self._predict_batch(batch, logits)
-                batch = []
-        if batch:
+        for batch in _batches(images, self.batch_size):
             yield from self._predict_batch(batch, logits)
 
     def _predict_stream(self, images: Iterable[Any], logits: bool) -> Iterator[Prediction]:
@@ -191,25 +191,20 @@ class Segmentor:
         with closing(in_threads(self.load, images, ahead=self.batch_size + 1)) as loaded:
             yield from self.predict_loaded(loaded, logits=logits)
 
-    def _read_file(self, path: Path) -> dict:
-        try:
-            return self._read({'img_path': str(path)})
-        except Exception as error:  # decoders fail in many ways
-            if not is_of_libraries(error, skip=1):
-                raise
-            reason = (isinstance(error, OSError) and error.strerror) or (
-                'it is damaged, or no image of a kind that is known'
-            )
-            raise UserError(f'image {path} cannot be read: {reason}') from error
-
     def _predict_batch(self, batch: list[LoadedImage], logits: bool) -> list[Prediction]:
-        if self._fast is not None:
-            keep_logits(self._fast, logits or self._tta)
+        if len(batch) % self._frames:
+            raise UserError(
+                f'the model attends over clips of {self._frames} frames, and {len(batch)} came '
+                f'together: give batch_size={self._frames} (--batch {self._frames}), and frames of '
+                'one size in the order of the video, a multiple of that number'
+            )
         data = pseudo_collate([image.packed for image in batch])
-        with torch.inference_mode():
+        with self._one_at_a_time, torch.inference_mode():  # models keep what they are asked for
+            if self._fast is not None:
+                keep_logits(self._fast, logits or self._tta)
             samples = self._tester.test_step(data)
-        if isinstance(self._tester, CheckedModel):
-            self._fast = self._tester.fast  # None, and its memory free, once it failed the check
+            if isinstance(self._tester, CheckedModel):
+                self._fast = self._tester.fast  # None, and its memory free, once it failed
         return [
             Prediction(
                 labels=self._labels(sample, image.image.shape[:2]),
@@ -223,9 +218,46 @@ class Segmentor:
             for image, sample in zip(batch, samples, strict=True)
         ]
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != '_one_at_a_time'}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _one_at_a_time=Lock())
+
     def _labels(self, sample: BaseDataElement, size: tuple[int, int]) -> np.ndarray:
         labels: Tensor = sample.pred_sem_seg.data.reshape(size)
         return labels.cpu().numpy().astype(np.uint8 if len(self.classes) <= 256 else np.uint16)
+
+
+@contextmanager
+def _failures_told(image: Path | str, what: str, reason: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # decoders and transforms fail in many ways
+        if not is_of_libraries(error, skip=1):
+            raise
+        reason = (isinstance(error, OSError) and error.strerror) or reason
+        raise UserError(f'image {image} cannot be {what}: {reason}') from error
+
+
+def _batches(images: Iterable[LoadedImage], size: int) -> Iterator[list[LoadedImage]]:
+    """Of images of one shape that follow each other; an error comes after those before it."""
+    batch: list[LoadedImage] = []
+    try:
+        for image in images:
+            if batch and image.shapes != batch[0].shapes:
+                yield batch
+                batch = []
+            batch.append(image)
+            if len(batch) == size:
+                yield batch
+                batch = []
+    except Exception:
+        if batch:
+            yield batch
+        raise
+    if batch:
+        yield batch
 
 
 def _kept(image: Any) -> Any:

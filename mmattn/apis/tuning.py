@@ -12,6 +12,7 @@ import torch
 from mmengine.dataset import pseudo_collate
 from torch import Tensor, nn
 
+from mmattn.apis.models import refuse_clips
 from mmattn.apis.segmentor import Segmentor
 from mmattn.cost import relative_latencies
 from mmattn.engine.agreement import EQUAL, Agreement
@@ -32,7 +33,7 @@ class Candidate:
 
     Attributes:
         name: One of `mmattn.engine.candidates.CANDIDATES`.
-        milliseconds: Of the network, for one pass, of a batch or one window: the median.
+        milliseconds: Of the network, for one image or window: the median.
         speed_up: How many times as fast it is as the modules themselves: the median of the rounds.
         equal: Share of the labels of all images that are those of the model as it was trained.
         start: Seconds until its first result, beyond those of the others.
@@ -107,6 +108,7 @@ def tune(
         batch_size=batch_size,
         cfg_options=cfg_options,
     )
+    refuse_clips(segmentor.model, 'tuning measures')
     packed = segmentor.load(image).packed
     fast = optimized(segmentor.model)
     if not isinstance(fast, LeanInference):

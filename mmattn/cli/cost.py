@@ -64,15 +64,17 @@ def _mechanism(text: str, shape: tuple[int, ...] | None) -> 'tuple[Cost, Job]':
 
     from mmattn.cli.mechanism import parse_mechanism
     from mmattn.cost import measure_cost
+    from mmattn.preflight.model import frames_of_clip
 
     subject = parse_mechanism(text)
     if shape is not None and len(shape) != 3:
         raise UserError(f'--shape of {subject.name} takes channels, height and width: 256x64x64')
     shape = channels, *_ = shape or (_CHANNELS, *_SIZE)
-    # Two images: norms of pooled maps want more than one value.
-    cost = measure_cost(lambda: subject.make(channels), [(2, *shape)] * subject.maps)
-    maps = [torch.randn(1, *shape) for _ in range(subject.maps)]
-    return cost, (subject.make(channels).eval(), maps)
+    module = subject.make(channels).eval()
+    frames = frames_of_clip(module)
+    # Two images, or clips: norms of pooled maps want more than one value.
+    cost = measure_cost(lambda: subject.make(channels), [(2 * frames, *shape)] * subject.maps)
+    return cost, (module, [torch.randn(frames, *shape) for _ in range(subject.maps)])
 
 
 def _config(file: str, shape: tuple[int, ...] | None) -> 'tuple[Cost, Job]':
@@ -82,7 +84,7 @@ def _config(file: str, shape: tuple[int, ...] | None) -> 'tuple[Cost, Job]':
     from mmattn.engine.runner import separate_run
     from mmattn.preflight.config import load_config, require_keys
     from mmattn.preflight.cost import activations, build_without_weights
-    from mmattn.preflight.model import look_at_model
+    from mmattn.preflight.model import input_shape, look_at_model
     from mmattn.preflight.pretrained import drop_pretrained
 
     if shape is not None and len(shape) != 2:
@@ -99,4 +101,4 @@ def _config(file: str, shape: tuple[int, ...] | None) -> 'tuple[Cost, Job]':
             raise UserError(f'the model of {file} cannot be counted without values')
         cost = Cost(facts.parameters, facts.macs, activations(cfg, facts.size))
         model = build_without_weights(cfg).eval()
-    return cost, (model, [torch.randn(1, 3, *facts.size)])
+    return cost, (model, [torch.randn(input_shape(model, cfg.model, facts.size))])

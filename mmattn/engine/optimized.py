@@ -2,13 +2,17 @@
 
 import copy
 import logging
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from mmcv.cnn import fuse_conv_bn
+from mmcv.cnn import ConvModule
 from mmengine.logging import print_log
-from mmseg.models.backbones import ResNet
+from mmseg.models.backbones import HRNet, ResNet
+from mmseg.models.backbones.resnet import BasicBlock, Bottleneck
 from mmseg.models.decode_heads import (
     ANNHead,
     CCHead,
@@ -23,7 +27,9 @@ from mmseg.models.decode_heads import (
 from mmseg.models.segmentors import EncoderDecoder
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from mmattn.attention.norms import NormSequential
 from mmattn.engine.agreement import EQUAL, Agreement
 from mmattn.engine.inference import make_lean
 from mmattn.engine.packed import pack_convolutions
@@ -66,14 +72,39 @@ def optimized(
 
 def _fused(model: nn.Module) -> nn.Module:
     """The model with its batch norms in its convolutions, where they are constant."""
-    norms = [module for module in model.modules() if isinstance(module, _BatchNorm)]
-    if any(norm.running_mean is None for norm in norms):  # they normalise by each batch
-        return model
-    for norm in norms:
-        if not norm.affine:  # mmcv's function reads the weights
-            norm.weight = nn.Parameter(torch.ones_like(norm.running_var))
-            norm.bias = nn.Parameter(torch.zeros_like(norm.running_mean))
-    return fuse_conv_bn(model)
+    places = Counter(id(module) for _, module in model.named_modules(remove_duplicate=False))
+    for parent in model.modules():
+        for names in list(_following(parent)):
+            conv, norm = (parent._modules.get(name) for name in names)
+            if _fuses(conv, norm) and places[id(conv)] == places[id(norm)] == 1:
+                fused = fuse_conv_bn_eval(conv, norm)
+                parent._modules.update(zip(names, (fused, nn.Identity()), strict=True))
+    return model
+
+
+def _following(parent: nn.Module) -> Iterator[tuple[str, str]]:
+    """Names of layers of which the second is known to take the output of the first alone.
+
+    Elsewhere layers may run in another order than they were made in, or read something else, too.
+    """
+    if isinstance(parent, ConvModule):
+        if 'conv norm' in ' '.join(parent.order) and parent.with_norm:
+            yield 'conv', parent.norm_name
+    elif isinstance(parent, BasicBlock | Bottleneck | ResNet | HRNet):
+        for number in (1, 2, 3):
+            yield f'conv{number}', getattr(parent, f'norm{number}_name', '')
+    elif type(parent).forward in (nn.Sequential.forward, NormSequential.forward):
+        yield from pairwise(parent._modules)
+
+
+def _fuses(conv: nn.Module | None, norm: nn.Module | None) -> bool:
+    return (
+        type(conv) is nn.Conv2d  # others may do more to their weights
+        and not conv._forward_pre_hooks  # as spectral norms do
+        and isinstance(norm, _BatchNorm)
+        and norm.running_mean is not None  # else it normalises by each batch
+        and norm.num_features == conv.out_channels
+    )
 
 
 def _drop_unused_outputs(segmentor: EncoderDecoder) -> None:

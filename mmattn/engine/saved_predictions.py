@@ -22,7 +22,7 @@ class TestedImages:
         paths: Of the images.
         classes: Names.
         palette: A colour for each class, or None.
-        ignore_index: Of the ground truth, where it is no class.
+        ignore_index: Of the ground truth, where it is no class: that of the metric, as it scores.
     """
 
     __test__ = False  # no test case, whatever its name begins with
@@ -35,7 +35,10 @@ class TestedImages:
         self._files = image_file_names(self.paths)
         self.classes = tuple(self._data.metainfo['classes'])
         self.palette = self._data.metainfo.get('palette')
-        self.ignore_index = getattr(self._data, 'ignore_index', 255)
+        metrics = cfg.get('test_evaluator') or {}
+        metrics = metrics if isinstance(metrics, list | tuple) else [metrics]
+        given = [metric['ignore_index'] for metric in metrics if 'ignore_index' in metric]
+        self.ignore_index = given[0] if given else getattr(self._data, 'ignore_index', 255)
 
     def labels(self, path: str) -> np.ndarray:
         """Ground truth (H, W) of an image, as the test pipeline loads it."""

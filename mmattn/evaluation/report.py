@@ -62,7 +62,7 @@ def write_report(
     texts = {f'{stem.name}.json': json.dumps(report, indent=1) + '\n'}
     texts |= {f'{stem.name}_{name}.csv': as_csv(table) for name, table in tables.items()}
     for name, text in texts.items():
-        write_atomically(stem.with_name(name), text.encode())
+        write_atomically(stem.with_name(name), text)
     return [stem.with_name(name) for name in texts]
 
 

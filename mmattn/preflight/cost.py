@@ -10,6 +10,7 @@ from torch import nn
 
 from mmattn.cost import training_memory
 from mmattn.preflight.heads import compute_losses
+from mmattn.preflight.model import input_shape
 from mmattn.preflight.pretrained import drop_pretrained
 
 
@@ -28,5 +29,7 @@ def activations(cfg: Config, size: tuple[int, int]) -> float:
         cfg: The config.
         size: Height and width of the image.
     """
-    # Two images: norms of pooled maps want more than one value.
-    return training_memory(lambda: build_without_weights(cfg), compute_losses, [(2, 3, *size)])
+    frames, *shape = input_shape(build_without_weights(cfg), cfg.model, size)
+    # Two images, or clips: norms of pooled maps want more than one value.
+    shapes = [(2 * frames, *shape)]
+    return training_memory(lambda: build_without_weights(cfg), compute_losses, shapes)

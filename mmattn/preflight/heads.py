@@ -8,6 +8,7 @@ from mmseg.models.decode_heads.cascade_decode_head import BaseCascadeDecodeHead
 from mmseg.models.segmentors import CascadeEncoderDecoder, EncoderDecoder
 from mmseg.structures import SegDataSample
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
 from mmattn.engine.inference import LeanInference, check_windows
 from mmattn.errors import UserError
@@ -80,12 +81,22 @@ def check_inference(model: nn.Module) -> None:
         check_windows(model.test_cfg)
 
 
+def train_but_for_norms(model: nn.Module) -> None:
+    """Training mode, in which some models have outputs for losses alone; not of norms, for which
+    one image may have too few values."""
+    model.train()
+    for module in model.modules():
+        if isinstance(module, _NormBase):
+            module.eval()
+
+
 def compute_losses(model: EncoderDecoder, images: Tensor) -> dict[str, Tensor]:
-    """The losses of all heads on images (B, 3, H, W) whose labels are all class 0."""
+    """The losses of all heads on images (B, C, H, W) whose labels are all class 0."""
     size = images.shape[2:]
     label = torch.zeros(1, *size, dtype=torch.long, device=images.device)
     sample = SegDataSample(metainfo=dict(img_shape=size, pad_shape=size))
     sample.gt_sem_seg = PixelData(data=label)
+    sample.gt_edge_map = PixelData(data=label)  # which some heads of mmseg learn, too
     return model.loss(images, [sample] * len(images))
 
 

@@ -16,7 +16,13 @@ from torch.fx.experimental.symbolic_shapes import ShapeEnv
 from mmattn.cost import count_macs, readable
 from mmattn.errors import UserError, explain_settings, first_line, is_of_libraries
 from mmattn.models.mechanisms import TABLE
-from mmattn.preflight.heads import check_heads, check_inference, check_losses, compute_losses
+from mmattn.preflight.heads import (
+    check_heads,
+    check_inference,
+    check_losses,
+    compute_losses,
+    train_but_for_norms,
+)
 
 # The places of a backbone that hold attention.
 _PLUGGED = ('plugins', 'fusion', 'conv2')
@@ -88,7 +94,8 @@ def look_at_model(cfg: Config) -> ModelFacts:
         bare_backbone, bare_mode = _build(bare)
         backbone = _count_parameters(bare_backbone)
         plugged = _count_parameters(model.backbone) - backbone
-        own, whole = _macs(bare_backbone, bare_mode, size), _macs(model.backbone, mode, size)
+        shape = input_shape(model, cfg.model, size)
+        own, whole = _macs(bare_backbone, bare_mode, shape), _macs(model.backbone, mode, shape)
         plugged_macs = None if own is None or whole is None else whole - own
     return ModelFacts(
         shapes={key: tuple(value.shape) for key, value in model.state_dict().items()},
@@ -135,21 +142,31 @@ def _image_size(cfg: Config) -> tuple[int, int]:
     return tuple(size) if size else _DEFAULT_SIZE
 
 
-def _macs(backbone: nn.Module, mode: FakeTensorMode | None, size: tuple[int, int]) -> float | None:
+def _macs(backbone: nn.Module, mode: FakeTensorMode | None, shape: tuple[int, ...]) -> float | None:
     """Multiply-adds of a backbone; None where it needs values, or fails as it is told elsewhere."""
     if mode is None:
         return None
     try:
         with mode, torch.no_grad():
-            clip = torch.empty(_frames_of_clip(backbone), 3, *size)
+            clip = torch.empty(shape)
             return count_macs(lambda: backbone(clip)) / len(clip)
     except Exception:
         return None
 
 
-def _frames_of_clip(model: nn.Module) -> int:
+def frames_of_clip(model: nn.Module) -> int:
     """How many images a model must see together: 1, or the frames of its attention over clips."""
     return max(getattr(module, 'num_frames', 1) for module in model.modules())
+
+
+def input_channels(settings: dict) -> int:
+    """Channels of the images of a model, by its config."""
+    return (settings.get('backbone') or {}).get('in_channels', 3)
+
+
+def input_shape(model: nn.Module, settings: dict, size: tuple[int, int]) -> tuple[int, ...]:
+    """(B, C, H, W) of the smallest batch that the model of a config takes."""
+    return frames_of_clip(model), input_channels(settings), *size
 
 
 def _count_parameters(module: nn.Module) -> int:
@@ -167,6 +184,8 @@ def _look_inside(
     levels: list[Tensor] = []
 
     def keep(module: nn.Module, inputs: tuple, output) -> None:
+        if module.training:  # some give more maps then, which other heads read
+            return
         maps = [output] if isinstance(output, Tensor) else list(output)
         levels[:] = maps if all(isinstance(x, Tensor) for x in maps) else []
 
@@ -177,10 +196,11 @@ def _look_inside(
     check_losses(model, settings)
     macs = error = None
     with mode, torch.no_grad():
-        clip = torch.empty(_frames_of_clip(model), 3, *size)
+        clip = torch.empty(input_shape(model, settings, size))
         try:
             macs = count_macs(lambda: model(clip, mode='tensor')) / len(clip)
             if isinstance(model, EncoderDecoder):
+                train_but_for_norms(model)
                 compute_losses(model, clip)
         except Exception as caught:
             error = caught
@@ -196,11 +216,12 @@ def _look_inside(
 def _confirm(settings: dict, size: tuple[int, int]) -> None:
     """Raise UserError where the model fails with values too, and in the libraries' code alone."""
     model = _build_here(settings)
-    clip = torch.zeros(_frames_of_clip(model), 3, *size)
+    clip = torch.zeros(input_shape(model, settings, size))
     try:
         with torch.no_grad():
             model(clip, mode='tensor')
             if isinstance(model, EncoderDecoder):
+                train_but_for_norms(model)
                 compute_losses(model, clip)
     except (UserError, MemoryError):
         raise

@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from mmengine.config import Config
 
-from mmattn.cost import relative_latencies
+from mmattn.cost import Job, relative_latencies
 from mmattn.files import write_atomically
 from mmattn.preflight.config import load_config
 from mmattn.preflight.cost import activations, build_without_weights
-from mmattn.preflight.model import look_at_model
+from mmattn.preflight.model import input_shape, look_at_model
 from mmattn.provenance import processor
 from mmattn.studies.plan import Study
 
@@ -103,13 +103,15 @@ def _activations(cfg: Config, size: tuple[int, int]) -> float | None:
 
 def _latency(cfg: Config, baseline: Config, size: tuple[int, int]) -> float | None:
     device = 'cuda' if torch.cuda.is_available() else 'cpu'
-    image = [torch.zeros(1, 3, *size, device=device)]
     try:
-        models = [build_without_weights(each).to(device) for each in (baseline, cfg)]
-        for model in models:
-            model.eval()
-        reference, own = ((model, image) for model in models)
+        reference, own = (_job(each, size, device) for each in (baseline, cfg))
         ratios, milliseconds, _ = relative_latencies(reference, {'own': own}, SECONDS)
     except Exception:  # of an operator that this device lacks, or for lack of memory
         return None
     return ratios['own'] * milliseconds
+
+
+def _job(cfg: Config, size: tuple[int, int], device: str) -> Job:
+    model = build_without_weights(cfg).to(device)
+    model.eval()
+    return model, [torch.zeros(input_shape(model, cfg.model, size), device=device)]

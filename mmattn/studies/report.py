@@ -84,7 +84,7 @@ def _report(study: str | Path, work_dir: str | Path | None) -> Path:
         'report.html': to_html(blocks, f'{plan.name}: {plan.question}'),
     }
     for name, text in texts.items():
-        write_atomically(out / name, text.encode())
+        write_atomically(out / name, text)
     return out / 'report.html'
 
 

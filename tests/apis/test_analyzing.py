@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from mmattn.apis import analyze
+from mmattn.engine.saved_predictions import TestedImages
 from mmattn.errors import UserError
+from mmattn.preflight.config import load_config
 
 CONFIG = 'configs/danet/danet_r18-d8_1xb4-300it_toy-128x256.py'
 WATER, ROAD = 3, 2
@@ -81,6 +83,21 @@ def test_scores_and_confusion_are_those_of_the_errors(analysis, data):
     assert confusion[1 + WATER][1 + ROAD] == str(lost)
     text = page.read_text()
     assert f'road ({100 * lost / all_water:.1f} %)' in text
+
+
+@pytest.mark.parametrize(
+    ('evaluator', 'expected'),
+    [
+        (dict(type='SegmentationMetric'), 255),
+        (dict(type='SegmentationMetric', ignore_index=WATER), WATER),
+        ([dict(type='CityscapesMetric'), dict(type='IoUMetric', ignore_index=WATER)], WATER),
+        (None, 255),
+    ],
+)
+def test_labels_are_ignored_that_the_metric_ignores(evaluator, expected):
+    cfg = load_config(CONFIG)
+    cfg.test_evaluator = evaluator
+    assert TestedImages(cfg).ignore_index == expected
 
 
 def test_errors_are_counted_by_size_and_by_distance(analysis, data):

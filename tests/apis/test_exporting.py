@@ -1,12 +1,14 @@
 """Exported files predict what the model does, in each runtime."""
 
 import json
+import shutil
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from PIL import Image
 from torch import nn
 from torch.nn import functional as F
@@ -168,12 +170,25 @@ def test_a_file_that_predicts_otherwise_is_not_written(trained_model, image, tmp
     assert [path.name for path in tmp_path.iterdir()] == ['image.jpg']
 
 
-def test_a_backbone_with_a_class_token_takes_images_of_its_channels():
+def test_an_example_has_the_channels_of_the_config():
     model = nn.Module()
-    model.backbone = nn.Module()
-    model.backbone.cls_token = nn.Parameter(torch.zeros(1, 1, 8))
-    model.backbone.patches = nn.Conv2d(5, 8, 4)
-    assert exporting._example(model, (4, 9), False).shape == (1, 5, 4, 9)
+    for backbone, channels in ((dict(in_channels=5), 5), (dict(), 3)):
+        model.cfg = Config(dict(model=dict(backbone=backbone)))
+        assert exporting._example(model, (4, 9), False).shape == (1, channels, 4, 9)
+        assert exporting._example(model, (4, 9), True).shape == (1, 4, 9, channels)
+
+
+def test_weights_of_openvino_replace_neither_other_files_nor_the_checkpoint(
+    trained_model, tmp_path
+):
+    checkpoint = tmp_path / 'model.bin'
+    shutil.copy(trained_model[1], checkpoint)
+    options = dict(format='openvino', overwrite=True)
+    with pytest.raises(UserError, match='model.bin would replace the checkpoint: name another'):
+        export(trained_model[0], checkpoint, **options)
+    with pytest.raises(UserError, match='model.bin exists: name another file with --out'):
+        export(*trained_model, format='openvino', out=checkpoint.with_suffix('.xml'))
+    assert checkpoint.read_bytes() == trained_model[1].read_bytes()
 
 
 def test_a_shape_that_the_model_cannot_take_is_told():

@@ -57,6 +57,16 @@ def test_a_file_that_is_named_twice_is_taken_once(tree):
     assert len(names('a.jpg', tree / 'a.jpg', '*.jpg')) == 1
 
 
+def test_links_are_followed_but_in_circles(tree):
+    Path('b/same.png').symlink_to(Path('b/c.PNG').resolve())
+    Path('far/away').mkdir(parents=True)
+    Path('far/f.png').touch()
+    Path('b/link').symlink_to(Path('far').resolve())
+    Path('far/away/back').symlink_to(Path('b').resolve())
+    expected = {'b/c.PNG': 'c', 'b/same.png': 'same', 'b/d/e.Tiff': 'd/e', 'b/link/f.png': 'link/f'}
+    assert names('b') == expected
+
+
 def test_images_that_differ_in_their_suffix_keep_it(tree):
     Path('a.png').touch()
     assert names('a.jpg', 'a.png') == {'a.jpg': 'a.jpg', 'a.png': 'a.png'}

@@ -3,6 +3,8 @@
 import pytest
 import torch
 
+from mmseg.registry import DATASETS
+
 from mmattn.apis import load_model
 from mmattn.apis.models import dataset_meta
 from mmattn.datasets import ToyScenesDataset
@@ -45,6 +47,21 @@ def test_the_checkpoint_knows_its_classes_best(cfg):
     assert dataset_meta(cfg, {'dataset_meta': meta}) == {**meta, 'classes': tuple(names)}
     older = dataset_meta(cfg, {'CLASSES': names, 'PALETTE': colours})
     assert (older['classes'], older['palette']) == (tuple(names), colours)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'options'), [('PascalVOCDataset', dict(ann_file='none.txt')), ('STAREDataset', {})]
+)
+def test_classes_are_known_of_data_sets_that_want_their_files(cfg, kind, options):
+    names = tuple(DATASETS.get(kind).METAINFO['classes'])
+    for given in (None, dict(classes=names[:2])):
+        cfg.test_dataloader.dataset = dict(type=kind, data_root='nowhere', **options)
+        cfg.test_dataloader.dataset.metainfo = given
+        expected = given['classes'] if given else names
+        cfg.model.decode_head.num_classes = len(expected)
+        meta = dataset_meta(cfg)
+        assert (meta['classes'], meta['reduce_zero_label']) == (expected, False)
+        assert len(meta['palette']) >= len(expected)
 
 
 def test_names_that_are_not_of_this_head_are_not_taken(cfg):

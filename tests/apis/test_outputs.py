@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +44,15 @@ def test_every_kind_of_file_holds_the_prediction(tmp_path):
     facts = json.loads(files['json'].read_text())
     assert facts['shares'] == {'sky': 0.5, 'Straße': 0.5}
     assert (facts['image'], facts['width'], facts['height']) == ('photos/a.jpg', 3, 2)
+
+
+def test_names_of_files_need_not_be_text(tmp_path):
+    path = Path(os.fsdecode(b'caf\xe9.png'))
+    blank = np.zeros((2, 3), np.uint8)
+    prediction = Prediction(blank, ('sky',), [[0, 0, 0]], np.zeros((2, 3, 3), np.uint8), path)
+    Outputs(tmp_path, ('json', 'labels')).write(prediction, path.with_suffix(''))
+    (file,) = tmp_path.glob('json/*.json')
+    assert json.loads(file.read_bytes())['image'] == str(path)
 
 
 def test_existing_files_are_replaced_only_when_asked_for(tmp_path):

@@ -2,8 +2,10 @@
 
 import copy
 import gc
+import pickle
 import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -12,15 +14,19 @@ import torch
 from mmengine.dataset import pseudo_collate
 from mmseg.apis import inference_model
 from mmseg.models.segmentors import SegTTAModel
+from mmseg.registry import MODELS
 from PIL import Image
 
 import mmattn
-from mmattn.apis import Prediction, Segmentor
+from mmattn.apis import Prediction, Segmentor, export, tune
+from mmattn.apis.attending import watch
 from mmattn.benchmarks.memory import peak_memory
 from mmattn.datasets import ToyScenesDataset
 from mmattn.datasets.toy_scenes import render_scene
 from mmattn.errors import UserError
+from mmattn.preflight.config import load_config
 from mmattn.processor import cpu_has_bfloat16
+from tests.small_model import CONFIG
 
 SLIDE = {'model.test_cfg': dict(mode='slide', crop_size=(32, 32), stride=(20, 20))}
 PADDED = {'model.data_preprocessor.test_cfg': dict(size_divisor=32)}
@@ -158,6 +164,90 @@ def test_an_image_that_cannot_be_read_is_told_after_the_results_before_it(segmen
         next(stream)
     with pytest.raises(UserError, match='image nowhere.png cannot be read'):
         segmentor([scene, 'nowhere.png'])
+
+
+def test_an_image_that_cannot_be_prepared_is_told(segmentor, tmp_path):
+    strip = np.zeros((2000, 3, 3), np.uint8)  # becomes a line of no width
+    cv2.imwrite(str(tmp_path / 'strip.png'), strip)
+    for image, name in ((tmp_path / 'strip.png', 'strip.png'), (strip, 'an array')):
+        with pytest.raises(UserError, match=f'image .*{name} cannot be prepared: .* 2000x3'):
+            segmentor(image)
+
+
+@pytest.mark.parametrize('broken', ['nowhere.png', 'a generator'])
+def test_an_error_comes_after_the_images_of_its_batch(trained_model, scene, broken):
+    def images():
+        yield from [scene] * 6
+        if broken == 'a generator':
+            raise OSError('the camera is gone')
+        yield broken
+
+    predictions = Segmentor(*trained_model, batch_size=4).predict(images())
+    assert sum(isinstance(next(predictions), Prediction) for _ in range(6)) == 6
+    with pytest.raises((UserError, OSError), match='nowhere.png|the camera is gone'):
+        next(predictions)
+
+
+@pytest.mark.parametrize('options', [{}, dict(tta=True)], ids=['one view', 'tta'])
+def test_threads_may_share_a_segmentor(trained_model, scene, options):
+    images = [np.roll(scene, 16 * number, axis=1) for number in range(6)]
+    plain = Segmentor(*trained_model, optimize=False, **options)
+    expected = [plain(image).labels for image in images]
+    segmentor = Segmentor(*trained_model, **options)
+
+    def predict(number: int) -> Prediction:
+        return segmentor(images[number % 6], logits=not options and number % 2)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(predict, range(24)))
+    for number, prediction in enumerate(found):
+        assert (prediction.labels == expected[number % 6]).mean() > 0.98
+        assert (prediction.logits is not None) == (not options and number % 2 == 1)
+
+
+def test_a_segmentor_may_be_copied_and_sent_to_another_process(trained_model, scene):
+    segmentor = Segmentor(*trained_model, optimize=False)
+    expected = segmentor(scene).labels
+    for other in (copy.deepcopy(segmentor), pickle.loads(pickle.dumps(segmentor))):
+        assert (other(scene).labels == expected).all()
+
+
+def test_models_of_other_sensors_take_their_channels(tmp_path, scene):
+    config = tmp_path / 'grey.py'
+    preprocessor = "size=(64, 64), bgr_to_rgb=True,\n        mean=[123.675, 116.28, 103.53], std="
+    text = CONFIG.replace(f'{preprocessor}[58.395, 57.12, 57.375]', 'mean=[120.0], std=[58.0]')
+    text = text.replace("type='AttnResNetV1c'", "type='AttnResNetV1c', in_channels=1")
+    config.write_text(text.replace('LoadImageFromFile', "LoadImageFromFile', color_type='grayscale"))
+    model = MODELS.build(load_config(config, {'model.backbone.init_cfg': None}).model)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, tmp_path / 'grey.pth')
+    segmentor = Segmentor(config, tmp_path / 'grey.pth')
+    grey = cv2.cvtColor(scene, cv2.COLOR_BGR2GRAY)
+    cv2.imwrite(str(tmp_path / 'grey.png'), grey)
+    expected = segmentor(tmp_path / 'grey.png').labels
+    tensor = torch.from_numpy(grey)[None]
+    for image in (grey, grey[..., None], tensor, Image.fromarray(grey), Image.fromarray(grey, 'L')):
+        assert (segmentor(image).labels == expected).all()
+
+
+def test_frames_of_clips_come_together(tmp_path, trained_model, scene):
+    plugin = dict(cfg=dict(type='SIAU', num_frames=2), position='after_stage')
+    options = {'model.backbone.plugins': [plugin]}
+    model = MODELS.build(load_config(trained_model[0], {'model.backbone.init_cfg': None} | options).model)
+    torch.save({'state_dict': model.state_dict(), 'meta': {}}, tmp_path / 'clips.pth')
+    given = trained_model[0], tmp_path / 'clips.pth'
+    frames = [scene, scene[:, ::-1], scene, scene]
+    assert len(Segmentor(*given, batch_size=2, cfg_options=options)(frames)) == 4
+    segmentor = Segmentor(*given, cfg_options=options)
+    words = 'attends over clips of 2 frames, and 1 came together: give batch_size=2'
+    with pytest.raises(UserError, match=words):
+        segmentor(scene)
+    for use in (
+        lambda: watch(segmentor, segmentor.load(scene)),
+        lambda: export(*given, out=tmp_path / 'clips.onnx', cfg_options=options),
+        lambda: tune(*given, scene, cfg_options=options),
+    ):
+        with pytest.raises(UserError, match='attends over clips of 2 frames, and .* one image'):
+            use()
 
 
 def test_photographs_are_turned_as_viewers_turn_them(segmentor, scene, tmp_path):

@@ -35,6 +35,18 @@ def test_fusions_take_two_maps(capsys, name):
     assert name in lines(capsys, name, '--shape', '64x8x8')
 
 
+def test_mechanisms_over_clips_have_a_cost_for_a_frame(capsys):
+    cells = lines(capsys, 'SIAU(num_frames=3)', 'SIAU', '--shape', '64x8x8')
+    assert cells['SIAU'][:2] == ['8.7 k', '56 k']
+    assert cells['SIAU(num_frames=3)'][:2] == ['8.7 k', '57 k']
+
+
+def test_a_config_over_clips_has_a_cost(capsys):
+    config = 'configs/temporal/fcn-siau_r18-d8_1xb8-1200it_camvidclips-180x240.py'
+    cells = lines(capsys, config, '--shape', '64x128')[config]
+    assert cells[0] == '13 M' and cells[2].endswith(' MiB')
+
+
 def test_a_config_costs_what_a_run_of_it_says(capsys):
     cells = lines(capsys, CONFIG, '--shape', '64x128')[CONFIG]
     assert cells[0] == '13 M'

@@ -147,14 +147,16 @@ def test_predictions_are_saved_as_labels_of_the_data_set(
     hook.names = {'images/a.jpg': 'a.png'}
     hook.meta = {'classes': [str(label) for label in range(classes)]}
     labels = torch.tensor([[[0, 1, 2], [2, 1, classes - 1]]])
-    sample = SegDataSample(
-        pred_sem_seg=PixelData(data=labels),
-        metainfo=dict(img_path='images/a.jpg', reduce_zero_label=reduce_zero_label),
-    )
-    hook.after_test_iter(None, 0, outputs=[sample])
-    saved = np.asarray(Image.open(tmp_path / 'out/a.png'))
-    assert saved.dtype == f'uint{bits}'
-    assert (saved == labels[0].numpy() + reduce_zero_label).all()
+    # Labels of one logit are floats, in half precision under autocast.
+    for given in (labels, labels.clip(max=1).bfloat16()):
+        sample = SegDataSample(
+            pred_sem_seg=PixelData(data=given),
+            metainfo=dict(img_path='images/a.jpg', reduce_zero_label=reduce_zero_label),
+        )
+        hook.after_test_iter(None, 0, outputs=[sample])
+        saved = np.asarray(Image.open(tmp_path / 'out/a.png'))
+        assert saved.dtype == f'uint{bits}'
+        assert (saved == given[0].long().numpy() + reduce_zero_label).all()
 
 
 def test_attention_is_drawn_before_the_averaged_weights_are_taken_back(tmp_path):

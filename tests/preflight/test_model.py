@@ -42,6 +42,36 @@ def test_one_channel_with_a_sigmoid_loss_passes():
     assert look_at_model(config(decode_head=binary)).macs
 
 
+def test_images_have_the_channels_that_the_backbone_takes():
+    plugin = dict(cfg=dict(type='SE'), position='after_conv2')
+    for channels in (1, 4):
+        facts = look_at_model(config(backbone=dict(in_channels=channels, plugins=[plugin])))
+        assert facts.macs and facts.plugged_macs
+
+
+_PIDNET = dict(in_channels=3, channels=8, ppm_channels=8, num_stem_blocks=1, num_branch_blocks=1)
+_DDRNET = dict(in_channels=3, channels=8, ppm_channels=8)
+_LOSSES = [dict(type='CrossEntropyLoss', loss_name=f'loss_{number}') for number in range(2)]
+_EDGES = [dict(type='BoundaryLoss'), dict(type='OhemCrossEntropy', thres=0.9, min_kept=10)]
+
+
+@pytest.mark.parametrize(
+    ('backbone', 'head', 'losses'),
+    [
+        (dict(type='DDRNet', **_DDRNET), dict(type='DDRHead', in_channels=32), _LOSSES),
+        (
+            dict(type='PIDNet', **_PIDNET),
+            dict(type='PIDHead', in_channels=32),
+            [_LOSSES[0], _EDGES[1], *_EDGES],
+        ),
+    ],
+)
+def test_outputs_for_losses_alone_are_those_of_training(backbone, head, losses):
+    head = dict(head, channels=8, num_classes=3, loss_decode=losses, norm_cfg=dict(type='BN'))
+    model = dict(type='EncoderDecoder', backbone=backbone, decode_head=head)
+    assert look_at_model(Config(dict(model=model, crop_size=(64, 96)))).macs
+
+
 def test_facts_are_those_of_the_model():
     facts = look_at_model(config())
     model = MODELS.build(copy.deepcopy(config().model))

@@ -69,4 +69,4 @@ def image_file_names(image_paths: Iterable[str]) -> dict[str, str]:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:8]
+    return hashlib.sha256(text.encode(errors='surrogateescape')).hexdigest()[:8]

@@ -16,6 +16,6 @@ class PredictionPanelHook(ImageFilesHook):
 
     def picture(self, sample: BaseDataElement) -> np.ndarray:
         image = mmcv.imfrombytes(get(sample.img_path), channel_order='rgb')
-        pred = sample.pred_sem_seg.data[0].cpu().numpy()
+        pred = sample.pred_sem_seg.data[0].long().cpu().numpy()
         gt = sample.gt_sem_seg.data[0].cpu().numpy() if 'gt_sem_seg' in sample else None
         return prediction_panel(image, gt, pred, self.meta.get('palette'), self.meta['classes'])

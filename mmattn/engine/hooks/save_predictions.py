@@ -18,6 +18,6 @@ class SavePredictionsHook(ImageFilesHook):
 
     def picture(self, sample: BaseDataElement) -> np.ndarray:
         first = int(bool(sample.get('reduce_zero_label')))
-        labels = sample.pred_sem_seg.data[0].cpu().numpy() + first
+        labels = sample.pred_sem_seg.data[0].long().cpu().numpy() + first
         last = first + len(self.meta['classes']) - 1
         return labels.astype(np.uint8 if last <= 255 else np.uint16)
