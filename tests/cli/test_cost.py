@@ -3,8 +3,11 @@
 import re
 
 import pytest
+from mmseg.registry import MODELS
+from torch import nn
 
 from mmattn.cli import cost, main
+from mmattn.cli.mechanism import parse_mechanism
 
 CONFIG = 'configs/ccnet/ccnet_r18-d8_1xb4-300it_toy-128x256.py'
 
@@ -28,6 +31,32 @@ def test_a_mechanism_costs_what_its_formula_says(capsys):
     assert cells['SE(reduction=4)'][:2] == ['2.0 k', '2.0 k']
     assert cells['SE'][3].endswith(' ms')
     assert re.fullmatch(r'\d+\.\d\d of that', cells['SE(reduction=4)'][3])
+
+
+class Catching(nn.Identity):
+    def forward(self, x, *args):
+        return x
+
+
+class Named(nn.Identity):
+    def forward(self, x, flag=False, **kwargs):
+        return x
+
+
+class KeywordOnly(nn.Identity):
+    def forward(self, x, *, flag):
+        return x
+
+
+class Wrapping(nn.Identity):
+    def forward(self, *args, **kwargs):
+        return super().forward(*args, **kwargs)
+
+
+@pytest.mark.parametrize('module', [Catching, Named, KeywordOnly, Wrapping])
+def test_a_forward_that_may_take_more_than_a_map_is_no_fusion(monkeypatch, module):
+    monkeypatch.setitem(MODELS.module_dict, module.__name__, module)
+    assert parse_mechanism(module.__name__).maps == 1
 
 
 @pytest.mark.parametrize('name', ['AFF', 'AddFusion'])
