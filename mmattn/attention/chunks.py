@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import register_flop_formula
 
+from mmattn.ops.autocast import dtype_of_products, without_autocast
 from mmattn.ops.composition import differentiable_gradients
 
 CHUNK = 2**22  # scores at a time: 16 MiB in float32, about what a last-level cache holds
@@ -46,11 +47,8 @@ def attend_in_chunks(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     second derivative and transforms of `torch.func` take `plain_attention`. Compilers keep the
     operator as it is. It has no forward-mode derivative.
     """
-    kind = query.device.type
-    if torch.is_autocast_enabled(kind):
-        dtype = torch.get_autocast_dtype(kind)
-        query, key, value = (x.to(dtype) for x in (query, key, value))
-    with torch.autocast(kind, enabled=False):
+    query, key, value = (x.to(dtype_of_products(x)) for x in (query, key, value))
+    with without_autocast(query.device.type):
         return torch.ops.mmattn.dot_product_attention(query, key, value)
 
 

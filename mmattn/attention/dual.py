@@ -15,8 +15,8 @@ class PositionAttention(nn.Module):
     ``y = gamma * softmax(q^T k) v + x`` over all H * W positions; the scores are not scaled. gamma
     starts at 0, so the module starts as the identity.
 
-    Cost: 2 * B * (H * W)**2 * (channels + in_channels) multiply-adds; the (H * W)**2 scores are
-    stored only where no fused kernel serves.
+    Cost: B * (H * W)**2 * (channels + in_channels) multiply-adds besides the projections; the
+    (H * W)**2 scores are stored only where no fused kernel serves.
 
     Args:
         in_channels: Channels of the input.

@@ -4,9 +4,10 @@ import torch
 from torch import Tensor, nn
 
 from mmattn.attention.attending import ChannelAttending, Layout
-from mmattn.attention.functional import dot_product_attention, dtype_of_products, in_float32
+from mmattn.attention.functional import dot_product_attention, in_float32
 from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, Scale
 from mmattn.attention.weighing import Weigh, compute
+from mmattn.ops.autocast import dtype_of_products
 
 
 class FullyAttentional(nn.Module):

@@ -8,6 +8,7 @@ from torch.autograd import forward_ad
 from torch.nn import functional as F
 
 from mmattn.attention.chunks import CHUNK, attend_in_chunks, plain_attention
+from mmattn.ops.autocast import dtype_of_products, without_autocast
 
 _is_exporting = getattr(torch.compiler, 'is_exporting', torch.compiler.is_compiling)  # torch 2.7
 # Scores beyond this number (64 MiB in fp32) are worth a fused kernel on the CPU where chunks are
@@ -25,7 +26,7 @@ def in_float32(function: Callable[..., Tensor], first: Tensor, *others: Tensor) 
         others: Brought to the same wide dtype.
     """
     wide = torch.promote_types(first.dtype, torch.float32)
-    with torch.autocast(first.device.type, enabled=False):
+    with without_autocast(first.device.type):
         return function(*(x.to(wide) for x in (first, *others))).to(first.dtype)
 
 
@@ -110,12 +111,6 @@ def _choose(query: Tensor, key: Tensor, value: Tensor) -> Callable[..., Tensor]:
     fused_pays = query.shape[2] == value.shape[2] and dtype != torch.bfloat16
     fused = without_chunks or (not training and fused_pays)
     return _fused_attention if fused else attend_in_chunks
-
-
-def dtype_of_products(x: Tensor) -> torch.dtype:
-    """The type in which matrix products take x: that of autocast where it is on."""
-    kind = x.device.type
-    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def _fused_attention(query: Tensor, key: Tensor, value: Tensor, scale: float) -> Tensor:

@@ -34,8 +34,10 @@ class GatherExcite(nn.Module):
     (see `NormSequential`). (timm pads this convolution, so that each pixel is gated by another part
     of the map; the paper does not, and that form is not offered.)
 
-    Cost: at most 9 * C * H * W / 3 multiply-adds with an extent, C * H * W without, for a map as
-    large as ``size``.
+    Cost: with an extent 9 * C multiply-adds for each pixel of what each strided convolution gives,
+    which has half the rows and columns of its input, rounded up: 3 * C * H * W at most where
+    nothing is rounded. Without one, C for each pixel of ``size``. 'theta_plus' has 2 * C**2 /
+    reduction more for each gathered pixel, 'theta_minus' none.
 
     Args:
         in_channels: Channels of the input.

@@ -27,8 +27,9 @@ class CIAU(nn.Module):
     attend to the channels that resemble them. The norm's scale starts at 0, so the module starts as
     the identity. (The channel half of the earlier IANet block is this without the convolution.)
 
-    Cost: 2 * B * T * C**2 * H * W multiply-adds and T * C**2 scores for an image. The scores are
-    sums over H * W products and leave the range of fp16, so they are taken in fp32 at least.
+    Cost: for an image 2 * T * C**2 * H * W multiply-adds, C**2 * H * W more for the convolution,
+    and T * C**2 scores. The scores are sums over H * W products and leave the range of fp16, so
+    they are taken in fp32 at least.
 
     Args:
         in_channels: Channels of the input.

@@ -67,18 +67,30 @@ class NormSequential(nn.Sequential):
     (``convert_sync_batchnorm``, ``revert_sync_batchnorm``) would drop it.
 
     Raises:
-        ValueError: In training, a batch norm without running statistics that sees fewer than four
-            values a channel, or a group norm whose groups have one value each.
+        ValueError: As of `run_layer`.
     """
 
     def forward(self, x: Tensor) -> Tensor:
         """As of nn.Sequential."""
         for layer in self:
-            if isinstance(layer, nn.GroupNorm):
-                _require_groups_of_two(layer, x)
-            few = isinstance(layer, _BatchNorm) and layer.training and _sees_few(layer, x)
-            x = _normalise_few(layer, x) if few else layer(x)
+            x = run_layer(layer, x)
         return x
+
+
+def run_layer(layer: nn.Module, x: Tensor) -> Tensor:
+    """``layer(x)``, but a batch norm that sees few values as in `NormSequential`.
+
+    Raises:
+        ValueError: In training, a batch norm without running statistics that sees fewer than four
+            values a channel, or a group norm whose groups have one value each. An instance norm of
+            a map of one pixel, in evaluation too unless it has running statistics.
+    """
+    if isinstance(layer, nn.GroupNorm):
+        _require_groups_of_two(layer, x)
+    if isinstance(layer, nn.InstanceNorm2d):
+        _require_two_pixels(layer, x)
+    few = isinstance(layer, _BatchNorm) and layer.training and _sees_few(layer, x)
+    return _normalise_few(layer, x) if few else layer(x)
 
 
 def _require_groups_of_two(norm: nn.GroupNorm, x: Tensor) -> None:
@@ -87,6 +99,15 @@ def _require_groups_of_two(norm: nn.GroupNorm, x: Tensor) -> None:
             f'GN with num_groups={norm.num_groups} makes 0 of every value of a map of shape '
             f'{tuple(x.shape)}, since each group has one. Give the mechanism a norm_cfg of its own '
             'with fewer groups, or a batch norm'
+        )
+
+
+def _require_two_pixels(norm: nn.InstanceNorm2d, x: Tensor) -> None:
+    by_the_map = norm.training or not norm.track_running_stats
+    if by_the_map and x.shape[2:].numel() == 1:
+        raise ValueError(
+            f'IN makes 0 of every value of a map of shape {tuple(x.shape)}, since each channel has '
+            'one. Give the mechanism a norm_cfg of its own with a GN of few groups, or a batch norm'
         )
 
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from mmattn.attention.functional import in_float32
 from mmattn.attention.layers import BN, RELU, ConvNormAct, LayerCfg, require_positive
-from mmattn.attention.norms import build_norm
+from mmattn.attention.norms import build_norm, run_layer
 from mmattn.attention.weighing import Gate, Weigh, compute
 
 _MODES = ('channel', 'spatial', 'both')
@@ -113,7 +113,7 @@ class _CovarianceGate(nn.Module):
 
     def _gate(self, x: Tensor, samples: int) -> Tensor:
         covariance = _covariance(x, samples).to(self.rows.weight.dtype)
-        rows = self.rows(self.norm(covariance.unsqueeze(3)))
+        rows = self.rows(run_layer(self.norm, covariance.unsqueeze(3)))
         return torch.sigmoid(self.project(self.activate(rows)))
 
 

@@ -38,8 +38,10 @@ def parse_mechanism(text: str) -> Subject:
 
 
 def _count_maps(module: type[nn.Module] | None) -> int:
-    """The arguments that its forward needs; 1 for what is no module."""
+    """The positional arguments that its forward needs, 1 at least and for what is no module."""
     if not inspect.isclass(module):
         return 1
     _, *parameters = inspect.signature(module.forward).parameters.values()
-    return sum(each.default is inspect.Parameter.empty for each in parameters)
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    needed = [each for each in parameters if each.kind in positional]
+    return max(1, sum(each.default is each.empty for each in needed))

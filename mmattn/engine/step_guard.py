@@ -13,14 +13,17 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.optim import Optimizer
 
+_STATISTICS = ('running_mean', 'running_var', 'num_batches_tracked')
+
 
 class StepGuard:
     """Looks at the loss and the gradients of every step of an optimizer wrapper before it is taken.
 
     A skipped step changes nothing: no weight, no state of the optimizer, and no running statistics
-    of a batch norm, which a forward pass with NaN has changed already. All processes skip together.
-    With accumulation one step is several iterations. The norm of the gradients is logged as
-    ``grad_norm``; with ``clip_grad``, mmengine logs it from before the clipping.
+    of a batch norm nor their number of batches, which a forward pass with NaN has changed already.
+    All processes skip together. With accumulation one step is several iterations. The norm of the
+    gradients is logged as ``grad_norm``; with ``clip_grad``, mmengine logs it from before the
+    clipping.
 
     The gradient scaler of AmpOptimWrapper skips steps itself while it looks for its scale. Those
     count only where the loss is not finite either, or there is no scale left to go down to.
@@ -36,7 +39,7 @@ class StepGuard:
         self._finite_loss: torch.Tensor | bool = True  # of all iterations since the last step
         self._taken: bool | None = None  # None until the optimizer is asked for a step
         norms = [layer for layer in model.modules() if isinstance(layer, _NormBase)]
-        statistics = [x for layer in norms for x in (layer.running_mean, layer.running_var)]
+        statistics = [getattr(layer, name) for layer in norms for name in _STATISTICS]
         self._statistics = [x for x in statistics if x is not None]
         self._kept = [x.clone() for x in self._statistics]
         self._update_params = wrapper.update_params

@@ -5,6 +5,8 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from mmattn.ops.autocast import without_autocast
+
 
 def composed_criss_cross_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """`criss_cross_attention` out of PyTorch's own operators: any device, dtype and exporter."""
@@ -44,6 +46,6 @@ def differentiable_gradients(
     views = [x.view_as(x) for x in inputs]  # since two inputs may be one tensor
     asked = [x for x, need in zip(views, needed, strict=True) if need]
     # Autocast was applied to the inputs already.
-    with torch.autocast(grad_out.device.type, enabled=False):
+    with without_autocast(grad_out.device.type):
         found = iter(torch.autograd.grad(composition(*views), asked, grad_out, create_graph=True))
     return tuple(next(found) if need else None for need in needed)

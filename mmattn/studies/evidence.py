@@ -1,6 +1,7 @@
 """The evidence that is kept: a row for each finished run, in a CSV file that is committed."""
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -102,9 +103,9 @@ def current(rows: Iterable[EvidenceRow]) -> dict[str, dict[int, EvidenceRow]]:
     """Variant to seed to row, of the rows of a study that can be compared.
 
     With the options that most rows have, and of a variant whose config was changed those of the
-    config that came last.
+    config that came last. Rows without a score, of earlier versions, are left out.
     """
-    rows = list(rows)
+    rows = [row for row in rows if not math.isnan(row.miou)]
     counts = Counter(map(_options, reversed(rows)))  # of as many, those that came last
     options = max(counts, key=counts.get, default='')
     rows = [row for row in rows if _options(row) == options]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -157,9 +158,14 @@ class Results:
 
 
 def miou(measured: Measured) -> float | None:
-    """mIoU in percent; of the counted areas where there are any, since metrics are rounded."""
+    """mIoU in percent; of the counted areas where there are any, since metrics are rounded.
+
+    None where it was not measured, or no class had pixels (NaN).
+    """
     rounded = measured.metrics.get('mIoU')
-    if measured.areas and rounded is not None:
+    if rounded is None or math.isnan(rounded):
+        return None
+    if measured.areas:
         intersection, union = sum(measured.areas.values())
         with np.errstate(invalid='ignore'):  # 0 / 0: a class that is not there
             exact = 100 * float(mean_of_present(intersection / union))

@@ -107,7 +107,7 @@ def seeds_needed(sd: float | None, difference: float) -> int | None:
     Returns:
         None where the deviation is not known, or where more than ``MAX_SEEDS`` would be needed.
     """
-    if sd is None:
+    if sd is None or math.isnan(sd):
         return None
     if sd == 0:
         return 2

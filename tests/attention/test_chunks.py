@@ -49,6 +49,13 @@ def test_the_second_derivative_of_one_tensor_in_two_places(monkeypatch):
     assert torch.autograd.gradgradcheck(lambda key: attend_in_chunks(query, key, key), key)
 
 
+def test_autocast_leaves_float64_alone(monkeypatch):
+    monkeypatch.setattr(chunks, 'CHUNK', 20)
+    x = inputs()
+    with torch.autocast('cpu', dtype=torch.bfloat16):
+        torch.testing.assert_close(attend_in_chunks(*x), plain_attention(*x))
+
+
 @pytest.mark.parametrize('training', [True, False])
 def test_a_large_map_compiles_to_one_graph(monkeypatch, training):
     for limit in ('CHUNK', '_LARGE_MAP'):

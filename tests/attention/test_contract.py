@@ -292,6 +292,25 @@ def test_autocast_stays_close_to_float32(name, dtype):
 
 
 @every_module
+def test_autocast_leaves_float64_alone(name):
+    module, batch = build(name).double(), [x.double() for x in inputs(name)]
+    with torch.no_grad():
+        expected = module(*batch)
+        with torch.autocast('cpu', dtype=torch.bfloat16):
+            torch.testing.assert_close(module(*batch), expected)
+
+
+@every_module
+def test_training_on_the_meta_device_gives_shapes(name):
+    module = MODULES[name].build().to('meta')
+    batch = [x.to('meta').requires_grad_() for x in inputs(name)]
+    output = module(*batch)
+    assert output.shape == (2, MODULES[name].out_channels, *(MODULES[name].out_size or (7, 9)))
+    output.sum().backward()
+    assert all(x.grad.shape == x.shape for x in batch)
+
+
+@every_module
 def test_large_features_of_a_large_map_do_not_overflow_fp16(name):
     """Sums of products of such features leave the range of fp16, the outputs do not."""
     module = build(name)

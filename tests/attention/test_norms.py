@@ -15,6 +15,7 @@ from mmattn.attention import (
     MSCAM,
     SIAU,
     GatherExcite,
+    GSoP,
     ResidualAttention,
     SKConv,
 )
@@ -153,6 +154,19 @@ def test_group_norm_of_single_values_is_refused_in_training():
     )
 
 
+@pytest.mark.parametrize('tracking', [True, False])
+def test_instance_norm_of_one_pixel_is_refused_where_it_is_by_that_pixel(tracking):
+    module = MSCAM(16, norm_cfg=dict(type='IN', track_running_stats=tracking))
+    x = torch.randn(2, 16, 5, 4)
+    for training in (True, False):
+        module.train(training)
+        if tracking and not training:
+            assert module(x).isfinite().all()
+            continue
+        with pytest.raises(ValueError, match=r'IN .* \(2, 4, 1, 1\).*norm_cfg of its own'):
+            module(x)
+
+
 def test_a_frozen_norm_keeps_its_statistics():
     ours = layer()
     before = copy.deepcopy(ours.state_dict())
@@ -190,6 +204,8 @@ POOLED = {
     'AFF': lambda: AFF(16),
     'BAM': lambda: BAM(16, reduction=4, channel_layers=2),
     'GatherExcite': lambda: GatherExcite(16, None, 'theta', size=(4, 5)),
+    'GSoP': lambda: GSoP(16, channels=1),
+    'GSoP of one cell': lambda: GSoP(16, 'spatial', channels=8, grid=1),
     'IAFF': lambda: IAFF(16),
     'MSCAM': lambda: MSCAM(16),
     'ResidualAttention': lambda: ResidualAttention(16),

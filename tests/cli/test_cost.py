@@ -1,10 +1,16 @@
 """`mmattn cost` against counts by hand."""
 
 import re
+from functools import partial
 
 import pytest
+from mmseg.registry import MODELS
+from torch import nn
 
+from mmattn import attention
 from mmattn.cli import cost, main
+from mmattn.cli.mechanism import parse_mechanism
+from mmattn.cost import measure_cost
 
 CONFIG = 'configs/ccnet/ccnet_r18-d8_1xb4-300it_toy-128x256.py'
 
@@ -28,6 +34,64 @@ def test_a_mechanism_costs_what_its_formula_says(capsys):
     assert cells['SE(reduction=4)'][:2] == ['2.0 k', '2.0 k']
     assert cells['SE'][3].endswith(' ms')
     assert re.fullmatch(r'\d+\.\d\d of that', cells['SE(reduction=4)'][3])
+
+
+C, H, W = 32, 12, 20
+N = H * W
+
+
+@pytest.mark.parametrize(
+    ('name', 'options', 'macs'),
+    [
+        ('CBAM', dict(reduction=4), 4 * C**2 / 4 + 2 * 49 * N),
+        ('CIAU', {}, 3 * C**2 * N),
+        ('CIAU', dict(num_frames=2), (2 * 2 + 1) * C**2 * N),
+        ('CSE', dict(reduction=2), 2 * C**2 / 2),
+        ('ChannelAttention', {}, 2 * C**2 * N),
+        ('DoubleAttention', dict(channels=8), 2 * 8**2 * N + 4 * C * 8 * N),
+        ('GatherExcite', dict(extent=2, parametrisation='theta'), 9 * C * 6 * 10),
+        ('GatherExcite', dict(extent=8, parametrisation='theta'), 9 * C * (60 + 3 * 5 + 2 * 3)),
+        (
+            'GatherExcite',
+            dict(extent=4, parametrisation='theta_plus', reduction=8),
+            9 * C * (60 + 3 * 5) + 2 * C**2 / 8 * 3 * 5,
+        ),
+        ('GatherExcite', dict(parametrisation='theta', size=(5, 6)), C * 5 * 6),
+        ('MultiHeadSelfAttention', {}, 2 * N**2 * C + 4 * C**2 * N),
+        ('PositionAttention', dict(channels=4), N**2 * (4 + C) + (2 * 4 + C) * C * N),
+        ('SSE', {}, C * N),
+    ],
+)
+def test_mechanisms_cost_what_their_docstrings_say(name, options, macs):
+    """Where those leave out the projections, with them."""
+    build = partial(getattr(attention, name), C, **options)
+    assert measure_cost(build, [(2, C, H, W)]).macs == macs
+
+
+class Catching(nn.Identity):
+    def forward(self, x, *args):
+        return x
+
+
+class Named(nn.Identity):
+    def forward(self, x, flag=False, **kwargs):
+        return x
+
+
+class KeywordOnly(nn.Identity):
+    def forward(self, x, *, flag):
+        return x
+
+
+class Wrapping(nn.Identity):
+    def forward(self, *args, **kwargs):
+        return super().forward(*args, **kwargs)
+
+
+@pytest.mark.parametrize('module', [Catching, Named, KeywordOnly, Wrapping])
+def test_a_forward_that_may_take_more_than_a_map_is_no_fusion(monkeypatch, module):
+    monkeypatch.setitem(MODELS.module_dict, module.__name__, module)
+    assert parse_mechanism(module.__name__).maps == 1
 
 
 @pytest.mark.parametrize('name', ['AFF', 'AddFusion'])

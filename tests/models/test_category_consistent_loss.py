@@ -1,10 +1,14 @@
 """The category consistent loss against its formulas, and in CCNet's head."""
 
+from functools import partial
+
 import pytest
 import torch
 from mmengine.structures import PixelData
 from mmseg.registry import MODELS
 from mmseg.structures import SegDataSample
+from torch.autograd.graph import saved_tensors_hooks
+from torch.utils.checkpoint import checkpoint
 
 from mmattn.models import CategoryConsistentLoss
 
@@ -86,14 +90,19 @@ def head(**options) -> torch.nn.Module:
     return MODELS.build(dict(type='CCNetHead', **options))
 
 
-def test_ccnet_adds_the_loss_of_its_attention_and_trains_its_projection():
-    feats = [torch.randn(2, 8, 6, 7)]
+def batch() -> tuple[list[torch.Tensor], list[SegDataSample], dict]:
+    """The arguments of a head's loss."""
     labels = torch.randint(0, 5, (2, 1, 24, 28))
     samples = [SegDataSample(gt_sem_seg=PixelData(data=label)) for label in labels]
+    return [torch.randn(2, 8, 6, 7)], samples, {}
+
+
+def test_ccnet_adds_the_loss_of_its_attention_and_trains_its_projection():
     options = dict(category_loss=dict(type='CategoryConsistentLoss'), dropout_ratio=0)
     ours, plain = head(**options), head(dropout_ratio=0)
     plain.load_state_dict(ours.state_dict(), strict=False)
-    losses, expected = (each.loss(feats, samples, {}) for each in (ours, plain))
+    arguments = batch()
+    losses, expected = (each.loss(*arguments) for each in (ours, plain))
     added = {'category.loss_var', 'category.loss_dis', 'category.loss_reg'}
     assert set(losses) == set(expected) | added
     for key, value in expected.items():
@@ -102,3 +111,24 @@ def test_ccnet_adds_the_loss_of_its_attention_and_trains_its_projection():
     assert ours.category_project.weight.shape == (16, 16, 1, 1)
     for key, parameter in ours.named_parameters():
         assert parameter.grad is not None and parameter.grad.isfinite().all(), key
+
+
+def test_what_replaces_the_forward_of_ccnet_computes_its_losses():
+    """As compilation and activation checkpointing do; dropout draws what it would draw."""
+    ours, arguments = head(category_loss=dict(type='CategoryConsistentLoss')), batch()
+    kept = []
+
+    def losses() -> dict[str, torch.Tensor]:
+        torch.manual_seed(1)
+        kept.append(0)
+        with saved_tensors_hooks(keep, lambda x: x):
+            return ours.loss(*arguments)
+
+    def keep(x: torch.Tensor) -> torch.Tensor:
+        kept[-1] += x.nbytes
+        return x
+
+    expected = losses()
+    ours.forward = partial(checkpoint, ours.forward, use_reentrant=False)
+    torch.testing.assert_close(losses(), expected, rtol=0, atol=0)
+    assert kept[1] < kept[0] / 2

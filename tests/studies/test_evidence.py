@@ -111,7 +111,8 @@ def test_a_run_without_a_score_has_no_row(six_runs, tmp_path):  # noqa: F811
     file, folder, made = six_runs
     made[0].note(metrics={}, class_iou={})
     made[1].note(state=FAILED)
-    for run in made[:2]:
+    made[2].note(metrics={'mIoU': float('nan')})
+    for run in made[:3]:
         assert append_run(tmp_path / 'evidence.csv', load_study(file), run, PARAMETERS) is None
     assert not (tmp_path / 'evidence.csv').exists()
 
@@ -174,3 +175,8 @@ def test_rows_of_other_options_are_not_compared():
 def test_trainings_of_their_own_are_compared_whatever_their_options():
     rows = [row(name, 0, '')._replace(options=name) for name in ('none', 'eca')]
     assert current(rows).keys() == {'none', 'eca'}
+
+
+def test_rows_without_a_score_are_not_compared():
+    rows = [row('none', 0, 'a'), row('none', 1, 'a', float('nan'))]
+    assert current(rows) == {'none': {0: rows[0]}}

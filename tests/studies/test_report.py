@@ -154,6 +154,17 @@ def test_what_is_not_there_is_said_not_invented(six_runs, monkeypatch):
     assert not list((folder / 'report').glob('gallery*.png'))
 
 
+def test_a_score_of_nan_is_none(six_runs, monkeypatch):
+    """Its seed is compared in no variant; the others are."""
+    file, folder, runs = six_runs
+    monkeypatch.setattr(costs, 'SECONDS', 0.1)
+    runs[-1].note(metrics={'aAcc': 50.0, 'mIoU': float('nan')})
+    report(file, work_dir=folder)
+    text = (folder / 'report/report.md').read_text()
+    assert re.search(r"se: .*'none' \(\+4\.10 .*, 2 seeds\)", text)
+    assert 'nan' not in text
+
+
 def test_an_edited_baseline_has_no_costs_until_its_config_is_written(six_runs):
     """Else the costs of the old config would be kept under the digest of the new one."""
     file, folder, _ = six_runs

@@ -41,16 +41,29 @@ class CCNetHead(ContextFCNHead):
         """(B, channels, H, W) -> (B, channels, H, W)."""
         return self.cca(x)
 
+    def forward(
+        self, inputs: list[Tensor], with_categories: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
+        """Backbone features -> logits (B, out_channels, H, W).
+
+        ``with_categories`` also gives what the loss of the categories takes, (B, category_channels,
+        H, W).
+        """
+        if not with_categories:
+            return super().forward(inputs)
+        x = self._transform_inputs(inputs)
+        context = self.context(self.convs[0](x))
+        logits = self.cls_seg(self._after_context(x, context))
+        return logits, self.category_project(context)
+
     def loss(
         self, inputs: list[Tensor], batch_data_samples: SampleList, train_cfg: dict
     ) -> dict[str, Tensor]:
         """The losses of mmseg's FCNHead, and those of the categories as ``category.``."""
         if self.category_loss is None:
             return super().loss(inputs, batch_data_samples, train_cfg)
-        x = self._transform_inputs(inputs)
-        context = self.context(self.convs[0](x))
-        logits = self.cls_seg(self._after_context(x, context))
+        logits, categories = self.forward(inputs, with_categories=True)
         losses = self.loss_by_feat(logits, batch_data_samples)
         labels = self._stack_batch_gt(batch_data_samples)
-        terms = self.category_loss(self.category_project(context), labels, self.ignore_index)
+        terms = self.category_loss(categories, labels, self.ignore_index)
         return losses | add_prefix(terms, 'category')
