@@ -106,7 +106,10 @@ def _choose(query: Tensor, key: Tensor, value: Tensor) -> Callable[..., Tensor]:
     without_chunks = exported or (torch.compiler.is_compiling() and not training)
     tangents = forward_ad._current_level >= 0
     large = _LARGE_MAP if without_chunks else CHUNK
-    if tangents or query.shape[0] * query.shape[1] * key.shape[1] <= large:
+    scores = query.shape[0] * query.shape[1] * key.shape[1]
+    if exported and isinstance(scores, torch.SymInt):  # a file for all sizes has one way for them
+        return _fused_attention
+    if tangents or scores <= large:
         return plain_attention
     fused_pays = query.shape[2] == value.shape[2] and dtype != torch.bfloat16
     fused = without_chunks or (not training and fused_pays)

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-
 from mmseg.registry import DATASETS
 
 from mmattn.apis import load_model

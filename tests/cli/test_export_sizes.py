@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from mmattn.cli import export_page
 from mmattn.cli.export_page import (
     HEADS,
     SIZES_FILE,
@@ -34,6 +35,16 @@ def test_what_the_table_denies_is_refused():
     with pytest.raises(ValueError, match='InterlacedSparse pads each size otherwise'):
         standard_program(network, torch.zeros(1, 3, 64, 64), dynamic=True)
     assert [name for name, takes in MEASURED.items() if not takes] == ['InterlacedSparse']
+
+
+@pytest.mark.parametrize('name', ['FullyAttentional', 'PositionAttention'])
+def test_wide_attention_is_exported_for_all_sizes_too(name, monkeypatch):
+    monkeypatch.setattr(export_page, '_CHANNELS', 128)
+    network = Network(build_subject(name), False, torch.float32)
+    program = standard_program(network, torch.randn(1, 3, 64, 64), dynamic=True)
+    image = torch.randn(1, 3, 100, 140)
+    with torch.no_grad():
+        torch.testing.assert_close(program.module()(image), network(image), atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
