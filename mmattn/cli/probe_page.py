@@ -132,8 +132,9 @@ def _coverage(cells: Sequence[Cell]) -> str:
     versions = sorted({f'mmattn {c.mmattn}, torch {c.torch}, Python {c.python}' for c in cells})
     commits = sorted({c.commit for c in cells if c.commit})
     return (
-        f'{done} of {planned} cells ({len(ALL_MECHANISMS)} mechanisms and forms of them, '
-        f'{len(PROBES)} probes, {len(PLANNED_SEEDS)} seeds): **{planned - done} are missing.** '
+        f'{done if done < planned else "All"} of {planned} cells ({len(ALL_MECHANISMS)} mechanisms '
+        f'and forms of them, {len(PROBES)} probes, {len(PLANNED_SEEDS)} seeds)'
+        + (f': **{planned - done} are missing.** ' if done < planned else '. ')
         + (f'Without any cell: {", ".join(absent)}. ' if absent else '')
         + f'Commits {", ".join(commits)}; {"; ".join(versions)}; CPU, '
         f'{sum(c.seconds for c in cells) / 3600:.1f} hours in all.'
