@@ -132,7 +132,7 @@ def _coverage(cells: Sequence[Cell]) -> str:
     versions = sorted({f'mmattn {c.mmattn}, torch {c.torch}, Python {c.python}' for c in cells})
     commits = sorted({c.commit for c in cells if c.commit})
     return (
-        f'{done if done < planned else "All"} of {planned} cells ({len(ALL_MECHANISMS)} mechanisms '
+        f'{"All" if done == planned else f"{done} of"} {planned} cells ({len(ALL_MECHANISMS)} mechanisms '
         f'and forms of them, {len(PROBES)} probes, {len(PLANNED_SEEDS)} seeds)'
         + (f': **{planned - done} are missing.** ' if done < planned else '. ')
         + (f'Without any cell: {", ".join(absent)}. ' if absent else '')
