@@ -29,9 +29,9 @@ def as_array(image: Any, channels: int = 3) -> np.ndarray:
         UserError: It is something else, or its floats have the range of the other kind.
     """
     if isinstance(image, Image.Image):
-        pixels = from_pil(image)[..., ::-1]
-        if channels == 1:
-            pixels = np.asarray(Image.fromarray(from_pil(image)).convert('L'))
+        rgb = from_pil(image)
+        grey = channels == 1
+        pixels = np.asarray(Image.fromarray(rgb).convert('L')) if grey else rgb[..., ::-1]
     elif isinstance(image, Tensor):
         pixels = _from_tensor(image, channels)
     elif isinstance(image, np.ndarray):
@@ -49,8 +49,8 @@ def as_array(image: Any, channels: int = 3) -> np.ndarray:
         pixels = pixels[..., :3] if pixels.shape[2] == 4 else pixels
     if pixels.ndim != 3 or pixels.shape[2] != channels or not pixels.size:
         raise UserError(
-            f'an image of shape {tuple(image.shape)} was given, but the model takes {channels} '
-            f'channels: {KINDS}'
+            f'an image of shape {tuple(getattr(image, "shape", pixels.shape))} was given, but the '
+            f'model takes {channels} channels: {KINDS}'
         )
     kept = pixels.dtype if pixels.dtype == np.uint8 else np.float32
     return np.ascontiguousarray(pixels, dtype=kept)

@@ -1,5 +1,6 @@
 """A trained model, ready to predict: its config, its weights, and the names of its classes."""
 
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -159,9 +160,16 @@ def _dataset_of(cfg: Config) -> dict[str, Any]:
                     # Some classes of mmseg want their files there, even if they do not read them.
                     if not isinstance(error.__cause__, AssertionError):
                         raise
-                    known = dataset_type(inner)._load_metainfo(inner.get('metainfo'))
-                    return {'reduce_zero_label': False, **known}
+                    return _meta_without_files(inner)
     return {}
+
+
+def _meta_without_files(settings: dict) -> dict[str, Any]:
+    kind = dataset_type(settings)
+    usual = inspect.signature(kind).parameters.get('reduce_zero_label')
+    usual = usual.default if usual else False
+    given = settings.get('reduce_zero_label', usual)
+    return {**kind._load_metainfo(settings.get('metainfo')), 'reduce_zero_label': given}
 
 
 def _checked_device(device: str | torch.device) -> torch.device:

@@ -131,9 +131,10 @@ def _coverage(cells: Sequence[Cell]) -> str:
     absent = [f'`{name}`' for name in ALL_MECHANISMS if name not in {c.mechanism for c in main}]
     versions = sorted({f'mmattn {c.mmattn}, torch {c.torch}, Python {c.python}' for c in cells})
     commits = sorted({c.commit for c in cells if c.commit})
+    run = f'{done} of {planned}' if done < planned else f'All {planned}'
     return (
-        f'{"All" if done == planned else f"{done} of"} {planned} cells ({len(ALL_MECHANISMS)} mechanisms '
-        f'and forms of them, {len(PROBES)} probes, {len(PLANNED_SEEDS)} seeds)'
+        f'{run} cells ({len(ALL_MECHANISMS)} mechanisms and forms of them, {len(PROBES)} probes, '
+        f'{len(PLANNED_SEEDS)} seeds)'
         + (f': **{planned - done} are missing.** ' if done < planned else '. ')
         + (f'Without any cell: {", ".join(absent)}. ' if absent else '')
         + f'Commits {", ".join(commits)}; {"; ".join(versions)}; CPU, '

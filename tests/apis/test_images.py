@@ -30,6 +30,14 @@ def test_black_images_and_units_of_other_sensors_are_taken():
     assert as_array(np.full((2, 4, 5), 0.5), channels=5).max() == 0.5
 
 
+def test_pil_images_have_one_channel_or_three():
+    image = Image.fromarray(PIXELS[..., ::-1].copy())
+    assert (as_array(image) == PIXELS).all()
+    assert (as_array(image, channels=1)[..., 0] == np.asarray(image.convert('L'))).all()
+    with pytest.raises(UserError, match=r'of shape \(2, 4, 3\) was given, but .* takes 4 channels'):
+        as_array(image, channels=4)
+
+
 def test_other_integers_are_refused():
     with pytest.raises(UserError, match='int64 was given: its pixels must be uint8 or floats'):
         as_array(PIXELS.astype(np.int64))

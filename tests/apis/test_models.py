@@ -49,9 +49,15 @@ def test_the_checkpoint_knows_its_classes_best(cfg):
 
 
 @pytest.mark.parametrize(
-    ('kind', 'options'), [('PascalVOCDataset', dict(ann_file='none.txt')), ('STAREDataset', {})]
+    ('kind', 'options', 'zero_is_void'),
+    [
+        ('PascalVOCDataset', dict(ann_file='none.txt'), False),
+        ('PascalVOCDataset', dict(ann_file='none.txt', reduce_zero_label=True), True),
+        ('PascalContextDataset59', dict(ann_file='none.txt'), True),
+        ('STAREDataset', {}, False),
+    ],
 )
-def test_classes_are_known_of_data_sets_that_want_their_files(cfg, kind, options):
+def test_classes_are_known_of_data_sets_that_want_their_files(cfg, kind, options, zero_is_void):
     names = tuple(DATASETS.get(kind).METAINFO['classes'])
     for given in (None, dict(classes=names[:2])):
         cfg.test_dataloader.dataset = dict(type=kind, data_root='nowhere', **options)
@@ -59,7 +65,7 @@ def test_classes_are_known_of_data_sets_that_want_their_files(cfg, kind, options
         expected = given['classes'] if given else names
         cfg.model.decode_head.num_classes = len(expected)
         meta = dataset_meta(cfg)
-        assert (meta['classes'], meta['reduce_zero_label']) == (expected, False)
+        assert (meta['classes'], meta['reduce_zero_label']) == (expected, zero_is_void)
         assert len(meta['palette']) >= len(expected)
 
 
