@@ -53,6 +53,11 @@ def check_losses(model: nn.Module, settings: dict) -> None:
                 'heads, as configs/_base_/models/ocrnet_r50-d8.py does'
             )
         channels = getattr(head, 'out_channels', None)
+        if channels == getattr(head, 'num_classes', None) == 1:
+            raise UserError(
+                f'{place} has num_classes=1, but background is a class, too: set num_classes=2, '
+                'for one logit with out_channels=1 and loss_decode.use_sigmoid=True'
+            )
         for loss in _losses(head):
             weights = getattr(loss, 'class_weight', None)
             if channels and weights is not None and len(weights) != channels:

@@ -160,6 +160,10 @@ def test_plugins_that_double_the_backbone_are_told_with_their_place():
             r'decode_head gives one channel .*loss_decode\.use_sigmoid=True',
         ),
         (
+            dict(decode_head=dict(num_classes=1, loss_decode=loss(use_sigmoid=True))),
+            r'decode_head has num_classes=1, but background .* num_classes=2, .* out_channels=1',
+        ),
+        (
             dict(decode_head=dict(type='OCRNetHead', ocr_channels=8)),
             'decode_head is a OCRNetHead.*model.type=CascadeEncoderDecoder',
         ),
