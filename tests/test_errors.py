@@ -80,6 +80,13 @@ def test_a_crash_inside_a_library_is_no_refusal():
     assert error.value.__notes__
 
 
+def test_a_file_that_a_setting_names_in_vain_is_told():
+    loss = dict(type='mmseg.CrossEntropyLoss', class_weight='none.npy')
+    words = '^a setting of the config names the file none.npy, which is not there$'
+    with pytest.raises(UserError, match=words), explain_settings():
+        MODELS.build(loss)
+
+
 def test_explained_errors_are_left_as_they_are():
     with pytest.raises(UserError, match='^mine$'), explain_settings():
         raise UserError('mine')

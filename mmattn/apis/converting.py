@@ -134,7 +134,11 @@ def _read(file: Path) -> tuple[State, dict]:
             break
         content = inner
     entries = content.items() if isinstance(content, dict) else ()
-    state = {key: value.detach() for key, value in entries if isinstance(value, torch.Tensor)}
+    state = {
+        key: value.detach()
+        for key, value in entries
+        if isinstance(key, str) and isinstance(value, torch.Tensor)
+    }
     if not state:
         raise UserError(
             f'{file} holds no weights: expected a state dict, or a checkpoint with one under '

@@ -170,7 +170,9 @@ def _result(config: Path, runner: Runner) -> TrainResult:
     folder = Path(runner.work_dir)
     _, mious = read_curves(scalar_files(folder))
     saved = runner.message_hub.runtime_info
-    checkpoints = [Path(saved[key]) for key in ('best_ckpt', 'last_ckpt') if saved.get(key)]
+    # Of several metrics each has a best one; the first that was asked for is the first there.
+    keys = [*(key for key in saved if key.startswith('best_ckpt')), 'last_ckpt']
+    checkpoints = [Path(saved[key]) for key in keys if saved.get(key)]
     curves = curve_path(folder)
     return TrainResult(
         config=config,

@@ -5,6 +5,8 @@ module with `add_arguments(parser)` and `run(args)`, whose docstring begins with
 """
 
 import argparse
+import os
+import select
 import sys
 import traceback
 from collections.abc import Sequence
@@ -81,6 +83,13 @@ def _summary(module) -> str:
     return module.__doc__.partition('\n')[0]
 
 
+def _nobody_reads() -> bool:
+    """Whether what took the output, such as head, has gone."""
+    poll = select.poll()
+    poll.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
+
+
 def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> None:
     """Run a command: mistakes of the user end in one line on stderr and exit code 2."""
     command = ''
@@ -88,6 +97,7 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> 
         args = parser.parse_args(argv)
         command = vars(args).pop('command')
         _module(command).run(args)
+        sys.stdout.flush()  # the interpreter would tell its failure in a way of its own
     except UserError as error:
         print(f'error: {error}', file=sys.stderr)
         sys.exit(2)
@@ -98,6 +108,10 @@ def _run(parser: argparse.ArgumentParser, argv: Sequence[str] | None = None) -> 
         print(f'interrupted{AFTER_INTERRUPT.get(command, "")}', file=sys.stderr)
         sys.exit(130)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())  # for what is still to be flushed
+            return
         if is_disk_full(error):
             print(f'error: the disk is full: {error.strerror or error}', file=sys.stderr)
             sys.exit(1)

@@ -10,6 +10,8 @@ from typing import Any
 
 from mmattn.errors import UserError
 
+_BLANK = '\x00'  # which no argument of a command can hold
+
 
 def add_run_arguments(parser: argparse.ArgumentParser) -> None:
     """What train and test have in common, named as in MMSegmentation's tools."""
@@ -97,12 +99,26 @@ def parse_value(key: str, text: str, option: str = '--cfg-options') -> Any:
                 f'{key}.type=SE'
             ) from error
     try:
-        return DictAction._parse_iterable(text)
+        return _with_blanks(DictAction._parse_iterable(_without_blanks(text)))
     except (AssertionError, ValueError, RecursionError) as error:
         raise UserError(
             f'{option} {key}={text} cannot be read: every bracket that is opened must be '
             'closed, as in "[1,2]"; a dict is written as in Python, "{\'type\': \'SE\'}"'
         ) from error
+
+
+def _without_blanks(text: str) -> str:
+    """With a character of their own for those inside of values, which mmengine would drop."""
+    text = text.strip()
+    if text[:1] in '[(' or ',' in text:
+        text = re.sub(r' *([\[\](),]) *', r'\1', text)
+    return text.replace(' ', _BLANK)
+
+
+def _with_blanks(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return type(value)(map(_with_blanks, value))
+    return value.replace(_BLANK, ' ') if isinstance(value, str) else value
 
 
 class _SetLocalRank(argparse.Action):

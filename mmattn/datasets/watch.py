@@ -79,6 +79,11 @@ class _Load:
         except UNREADABLE as error:
             if isinstance(error, UserError):
                 raise
+            if 'reduce_zero_label' in str(error):
+                raise UserError(
+                    'reduce_zero_label of the data set and of LoadAnnotations in its pipeline '
+                    'contradict each other: leave it out of the pipeline'
+                ) from error
             raise UserError(
                 f'cannot read {"label" if label else "image"} {path}: '
                 f'{first_line(error)}. Replace the file or remove it from the set'

@@ -1,8 +1,18 @@
 """Scores from areas, and how sure they are."""
 
+from collections.abc import Mapping
+from typing import TypeVar
+
 import numpy as np
 
 CONFIDENCE = 0.95
+T = TypeVar('T')
+
+
+def miou_of(metrics: Mapping[str, T]) -> T | None:
+    """The mIoU among values by name, where it may have a prefix, as in `rare/mIoU`: the first."""
+    names = (name for name in metrics if name == 'mIoU' or name.endswith('/mIoU'))
+    return next((metrics[name] for name in names), None)
 
 
 def class_scores(areas: np.ndarray, nan_to_num: float | None = None) -> dict[str, np.ndarray]:

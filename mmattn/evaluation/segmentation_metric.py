@@ -106,8 +106,8 @@ class SegmentationMetric(IoUMetric):
             except UserError as error:
                 raise UserError(f'{_files(sample)}: {error}') from error
             if not self.format_only:
-                source = sample.get('img_path'), sample.get('repeated', False)
-                self.results[-1] = (*self.results[-1], source)
+                files = sample.get('img_path'), sample.get('seg_map_path')
+                self.results[-1] = (*self.results[-1], (files, sample.get('repeated', False)))
 
     def evaluate(self, size: int) -> dict[str, float]:
         """Metrics of all images, each counted once; see mmengine's BaseMetric.evaluate.
@@ -145,7 +145,7 @@ class SegmentationMetric(IoUMetric):
         paths = []
         if not self.format_only:
             results = _each_once(results, self._size)
-            paths = [path for *_, (path, _) in results]
+            paths = [path for *_, ((path, _), _) in results]
             results = [tuple(counts) for *counts, _ in results]
         metrics = super().compute_metrics([counts[:4] for counts in results])
         if self.report and not self.format_only:
@@ -208,9 +208,9 @@ def _each_once(results: list[tuple], size: int) -> list[tuple]:
         return results
     first = {}
     for number, result in enumerate(results):
-        path, repeated = result[-1]
+        files, repeated = result[-1]
         if not repeated:
-            first.setdefault(number if path is None else path, result)
+            first.setdefault(files if any(files) else number, result)
     return list(first.values())[:size]
 
 

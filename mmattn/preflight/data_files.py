@@ -46,6 +46,8 @@ def check_files(place: str, dataset: BaseSegDataset) -> dict[str, list[str]]:
     """
     folder, samples = dataset.data_prefix['img_path'], dataset.data_list
     images, labels = (_files(dataset.data_prefix.get(key)) for key in ('img_path', 'seg_map_path'))
+    if not samples and dataset.ann_file:
+        raise UserError(f'data set {_name(dataset)} is empty: {dataset.ann_file} lists no image')
     if not samples:
         glimpse = f'{len(images)} files, the first is ' if images else 'no file at all'
         first = os.path.relpath(min(images), folder) if images else ''
@@ -114,7 +116,12 @@ def _missing(place: str, dataset: BaseSegDataset, missing: list[dict], key: str)
     more = f' ({len(missing)} of {count} are missing)' if len(missing) > 1 else ''
     path = missing[0][key]
     if key == 'img_path':
-        return f'image {path} is named in {dataset.ann_file} but not there{more}'
+        reason = ''
+        if os.path.basename(path) == dataset.img_suffix:
+            reason = ': one of its lines is blank'
+        elif '\ufeff' in path:
+            reason = ': it begins with a byte order mark (BOM); save it as UTF-8 without one'
+        return f'image {path} is named in {dataset.ann_file} but not there{more}{reason}'
     return (
         f'image {missing[0]["img_path"]} has no label: {path} is not there{more}. {REMEDY}'
         f'{_if_unlabelled(place)}'

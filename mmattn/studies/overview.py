@@ -11,6 +11,7 @@ from rich.text import Text
 
 from mmattn.engine.hooks.curve import scalar_files
 from mmattn.errors import UserError
+from mmattn.evaluation.scores import miou_of
 from mmattn.studies.runs import DONE, FAILED, RUNNING, STOPPED, TO_DO, Run
 from mmattn.visualization.curves import Curve, read_curves
 
@@ -67,7 +68,7 @@ def lines(runs: Iterable[Run]) -> list[str]:
 
 def miou(run: Run) -> float | None:
     """Test mIoU in percent of a finished run."""
-    return (run.metrics() or {}).get('metrics', {}).get('mIoU')
+    return miou_of((run.metrics() or {}).get('metrics', {}))
 
 
 def counts(runs: Sequence[Run]) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from mmattn.engine.hooks.curve import scalar_files
 from mmattn.engine.record import record_path
 from mmattn.errors import UserError
-from mmattn.evaluation.scores import mean_of_present
+from mmattn.evaluation.scores import mean_of_present, miou_of
 from mmattn.studies.plan import Study, check_class_groups
 from mmattn.studies.runs import DONE, Run, read_state
 from mmattn.studies.statistics import (
@@ -162,7 +162,7 @@ def miou(measured: Measured) -> float | None:
 
     None where it was not measured, or no class had pixels (NaN).
     """
-    rounded = measured.metrics.get('mIoU')
+    rounded = miou_of(measured.metrics)
     if rounded is None or math.isnan(rounded):
         return None
     if measured.areas:

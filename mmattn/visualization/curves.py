@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, Locator, MaxNLocator, StrMethodFormatter
 
 from mmattn.errors import UserError
+from mmattn.evaluation.scores import miou_of
 from mmattn.files import write_atomically
 from mmattn.visualization.figures import png
 
@@ -96,9 +97,9 @@ def _read(path: Path) -> tuple[Curve, Curve]:
     for number, line in enumerate(lines, start=1):
         try:
             values = json.loads(line)
-            for key, curve in (('loss', loss), ('mIoU', miou)):
-                if key in values:
-                    curve[int(values['step'])] = float(values[key])
+            for value, curve in ((values.get('loss'), loss), (miou_of(values), miou)):
+                if value is not None:
+                    curve[int(values['step'])] = float(value)
         except (ValueError, TypeError, KeyError) as error:
             if not line.endswith('\n'):
                 break  # the process ended while it wrote this line

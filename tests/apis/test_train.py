@@ -142,6 +142,14 @@ def test_the_config_may_ask_for_resuming(train_small, options, message):
         train_small(*options)
 
 
+def test_results_of_several_metrics_are_found(train_small):
+    options = ('train_cfg.max_iters=2', 'train_cfg.val_interval=1', 'val_evaluator.prefix=rare')
+    best = 'default_hooks.checkpoint.save_best=[rare/mIoU,rare/aAcc]'
+    result = train_small(*options, best)
+    assert sorted(result.mious) == [1, 2]
+    assert result.checkpoint.name == f'best_rare_mIoU_iter_{result.best_iteration}.pth'
+
+
 def test_deterministic_runs_end_with_equal_weights(train_small, tmp_path, monkeypatch):
     monkeypatch.setenv('CUBLAS_WORKSPACE_CONFIG', '')  # so that it is gone again afterwards
     monkeypatch.delenv('CUBLAS_WORKSPACE_CONFIG')

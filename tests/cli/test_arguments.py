@@ -17,6 +17,13 @@ from mmattn.errors import UserError
         ("{'type': 'SE'}", {'type': 'SE'}),
         ("[{'cfg': {'type': 'SE', 'reduction': 4}}]", [{'cfg': {'type': 'SE', 'reduction': 4}}]),
         ('{}', {}),
+        ('/data/my set/start.pth', '/data/my set/start.pth'),
+        ('/data/set (1)/start.pth', '/data/set (1)/start.pth'),
+        ("['traffic light', 'b' , c d]", ['traffic light', 'b', 'c d']),
+        ('( 1, 2 )', (1, 2)),
+        ('a b, c', ['a b', 'c']),
+        (' 0.5 ', 0.5),
+        ('"True"', True),
     ],
 )
 def test_values(text, value):

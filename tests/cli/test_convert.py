@@ -38,6 +38,7 @@ def test_it_prints_what_became_of_the_file(capsys, resnet, tmp_path):
         ('timm', 'missing.pth', (), 'is not a file'),
         ('timm', 'text.pth', (), 'cannot be read as a PyTorch checkpoint'),
         ('timm', 'empty.pth', (), 'holds no weights'),
+        ('timm', 'numbers.pth', (), 'holds no weights'),
         ('timm', 'resnet50.pth', ('--config', 'missing.py'), 'missing.py not found'),
         ('timm', 'resnet50.pth', ('--cfg-options', 'model.a=1'), 'give it with --config'),
         ('keras', 'resnet50.pth', (), 'invalid choice'),
@@ -46,6 +47,7 @@ def test_it_prints_what_became_of_the_file(capsys, resnet, tmp_path):
 def test_mistakes_are_told_in_one_line(capsys, resnet, tmp_path, source, name, options, message):
     (tmp_path / 'text.pth').write_text('no weights')
     torch.save({'state_dict': {'epoch': 1}}, tmp_path / 'empty.pth')
+    torch.save({1: torch.zeros(2)}, tmp_path / 'numbers.pth')
     out = tmp_path / 'out.pth'
     with pytest.raises(SystemExit) as exit:
         main(['convert', '--from', source, str(tmp_path / name), str(out), *options])

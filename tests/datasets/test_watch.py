@@ -84,6 +84,12 @@ def test_a_label_that_is_cut_off_is_told_with_its_file(dataset, tmp_path):
         built[0]
 
 
+def test_a_contradiction_in_the_config_is_no_fault_of_a_file(dataset):
+    steps = [PIPELINE[0], dict(type='LoadAnnotations', reduce_zero_label=False)]
+    with pytest.raises(UserError, match='reduce_zero_label of the data set and of LoadAnnotations'):
+        dataset(label(0, 1), steps, reduce_zero_label=True)[0]
+
+
 def test_an_image_that_cannot_be_read_is_told_with_its_file(dataset, tmp_path):
     built = dataset(label(0))
     (tmp_path / 'a.jpg').write_bytes(b'no image')

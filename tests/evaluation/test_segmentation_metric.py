@@ -173,7 +173,7 @@ def test_many_pixels_are_counted_exactly():
     right, wrong = 2**24, 1000
     results = [torch.tensor([[right]] * 4), *[torch.tensor([[0], [1], [1], [0]])] * wrong]
     ious = []
-    source = ('one.png', False)
+    source = (('one.png', None), False)
     ours, theirs = (SegmentationMetric(), torch.int64, (source,)), (IoUMetric(), torch.float32, ())
     for metric, dtype, more in (ours, theirs):
         kept = keep_class_values(Evaluator(metric))
@@ -350,5 +350,17 @@ def test_images_that_a_sampler_repeats_count_once():
     evaluator = Evaluator(SegmentationMetric())
     evaluator.dataset_meta = dict(classes=names(4))
     for one in with_clip:
+        evaluator.process([one])
+    assert evaluator.evaluate(len(samples)) == expected
+
+
+def test_an_image_with_two_labels_counts_twice_in_several_processes():
+    samples = random_samples(4, count=2)
+    for index, one in enumerate(samples):
+        one |= dict(img_path='one.png', seg_map_path=f'{index}.png')
+    expected, _ = evaluate(SegmentationMetric(), samples, names(4))
+    evaluator = Evaluator(SegmentationMetric())
+    evaluator.dataset_meta = dict(classes=names(4))
+    for one in [*samples, samples[0]]:  # as a sampler fills the last batch
         evaluator.process([one])
     assert evaluator.evaluate(len(samples)) == expected

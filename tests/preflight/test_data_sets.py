@@ -1,5 +1,6 @@
 """Each way in which a data set can be wrong gets one message that names the file and the remedy."""
 
+import re
 import shutil
 
 import numpy as np
@@ -101,6 +102,19 @@ def test_image_that_only_the_ann_file_knows(root):
     (root / 'split.txt').write_text('1\n77\n')
     message = error_of(config(root, ann_file='split.txt'))
     assert str(root / 'images/77.png') in message and 'split.txt' in message
+
+
+@pytest.mark.parametrize(
+    ('text', 'words'),
+    [
+        ('', 'is empty: .*split.txt lists no image'),
+        ('1\n\n2\n', 'not there: one of its lines is blank'),
+        ('\ufeff1\n2\n', r'not there: it begins with a byte order mark \(BOM\)'),
+    ],
+)
+def test_a_list_that_is_wrong_is_named(root, text, words):
+    (root / 'split.txt').write_text(text, encoding='utf-8')
+    assert re.search(words, error_of(config(root, ann_file='split.txt')))
 
 
 def test_label_of_another_size(root):

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from mmattn.engine import screen
+from mmattn.evaluation.scores import miou_of
 
 
 @HOOKS.register_module()
@@ -99,11 +100,10 @@ class ProgressHook(Hook):
         if self.bar is None or 'train' not in self.tasks:
             return
         scalars = runner.message_hub.log_scalars
-        parts = (('loss', 'train/loss', '.3f'), ('mIoU', 'val/mIoU', '.2f'))
+        validated = {key: value for key, value in scalars.items() if key.startswith('val/')}
+        parts = (('loss', scalars.get('train/loss'), '.3f'), ('mIoU', miou_of(validated), '.2f'))
         note = '  '.join(
-            f'{name} {scalars[key].current():{digits}}'
-            for name, key, digits in parts
-            if key in scalars
+            f'{name} {scalar.current():{digits}}' for name, scalar, digits in parts if scalar
         )
         self.bar.update(self.tasks['train'], completed=completed, note=note)
 
