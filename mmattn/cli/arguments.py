@@ -111,7 +111,7 @@ def _without_blanks(text: str) -> str:
     """With a character of their own for those inside of values, which mmengine would drop."""
     text = text.strip()
     if text[:1] in '[(' or ',' in text:
-        text = re.sub(r' *([\[\](),]) *', r'\1', text)
+        text = re.sub(r'(?<=[\[(,]) +| +(?=[\]),])', '', text)
     return text.replace(' ', _BLANK)
 
 

@@ -22,6 +22,7 @@ from mmattn.errors import UserError
         ("['traffic light', 'b' , c d]", ['traffic light', 'b', 'c d']),
         ('( 1, 2 )', (1, 2)),
         ('a b, c', ['a b', 'c']),
+        ('[ /my set (1)/a , ( 1 , b c ) ]', ['/my set (1)/a', (1, 'b c')]),
         (' 0.5 ', 0.5),
         ('"True"', True),
     ],
