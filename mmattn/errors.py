@@ -54,9 +54,10 @@ def explain_settings() -> Iterator[None]:
     except Exception as error:
         if is_refusal(error):
             raise UserError(f'a setting of the config is wrong: {first_line(error)}') from error
-        if isinstance(error, FileNotFoundError) and is_of_libraries(error, skip=2):
+        file = error.filename if isinstance(error, FileNotFoundError) else None
+        if file and is_of_libraries(error, skip=2):
             raise UserError(
-                f'a setting of the config names the file {error.filename}, which is not there'
+                f'a setting of the config names the file {file}, which is not there'
             ) from error
         add_hint(error, _HINT)
         raise

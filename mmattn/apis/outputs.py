@@ -103,18 +103,18 @@ def _npy(prediction: Prediction) -> bytes:
     return file.getvalue()
 
 
-def _json(prediction: Prediction) -> bytes:
+def _json(prediction: Prediction) -> str:
     height, width = prediction.labels.shape
     facts = {
         'image': None if prediction.path is None else str(prediction.path),
         **{'width': width, 'height': height},
         'shares': {name: round(share, 6) for name, share in prediction.shares.items()},
     }
-    return json.dumps(facts, indent=2, ensure_ascii=False).encode(errors='backslashreplace')
+    return json.dumps(facts, indent=2, ensure_ascii=False)
 
 
 # kind: suffix of its files, and their contents
-KINDS: dict[str, tuple[str, Callable[[Prediction, Outputs], bytes]]] = {
+KINDS: dict[str, tuple[str, Callable[[Prediction, Outputs], bytes | str]]] = {
     'labels': ('.png', lambda p, outputs: png(p.index_image(outputs.ids))),
     'color': ('.png', lambda p, outputs: png(p.overlay(1))),
     'overlay': ('.jpg', lambda p, outputs: _jpeg(p.overlay(outputs.opacity))),

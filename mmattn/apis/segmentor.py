@@ -29,7 +29,7 @@ from mmattn.engine.inference import keep_logits
 from mmattn.engine.optimized import CheckedModel, optimized
 from mmattn.engine.runtimes import is_exported
 from mmattn.engine.views import average_in_turn
-from mmattn.errors import UserError, explain_settings, is_of_libraries
+from mmattn.errors import UserError, explain_settings, first_line, is_of_libraries
 from mmattn.preflight.model import frames_of_clip, input_channels
 
 
@@ -173,7 +173,7 @@ class Segmentor:
                 results = self._read({'img_path': str(path)})
         seen = as_rgb(results['img'])
         size = 'x'.join(map(str, seen.shape[:2]))
-        with _failures_told(path or 'an array', 'prepared', f'the test pipeline fails for {size}'):
+        with _failures_told(f'{path or "array"} ({size})', 'prepared by the test pipeline'):
             packed = self._prepare(results)
         return LoadedImage(image=seen, packed=packed, path=path)
 
@@ -230,13 +230,13 @@ class Segmentor:
 
 
 @contextmanager
-def _failures_told(image: Path | str, what: str, reason: str) -> Iterator[None]:
+def _failures_told(image: Path | str, what: str, reason: str = '') -> Iterator[None]:
     try:
         yield
     except Exception as error:  # decoders and transforms fail in many ways
         if not is_of_libraries(error, skip=1):
             raise
-        reason = (isinstance(error, OSError) and error.strerror) or reason
+        reason = (isinstance(error, OSError) and error.strerror) or reason or first_line(error)
         raise UserError(f'image {image} cannot be {what}: {reason}') from error
 
 

@@ -79,7 +79,7 @@ class _Load:
         except UNREADABLE as error:
             if isinstance(error, UserError):
                 raise
-            if 'reduce_zero_label' in str(error):
+            if isinstance(error, AssertionError) and 'reduce_zero_label' in str(error):
                 raise UserError(
                     'reduce_zero_label of the data set and of LoadAnnotations in its pipeline '
                     'contradict each other: leave it out of the pipeline'

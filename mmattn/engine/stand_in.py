@@ -22,7 +22,7 @@ class Chosen:
 
     Its first logits are held against those of the modules, input for input; where 1 % of their
     classes differ, or it cannot run, the modules go on, with a warning. On a CPU, which gains
-    nothing from batches, those for which nothing was measured take what was for one image.
+    little from batches, those for which nothing was measured take what was for one image.
 
     Args:
         settings: The model's config.

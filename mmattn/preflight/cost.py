@@ -7,6 +7,7 @@ from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import init_default_scope
 from mmseg.registry import MODELS
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from mmattn.cost import training_memory
 from mmattn.preflight.heads import compute_losses
@@ -29,7 +30,8 @@ def activations(cfg: Config, size: tuple[int, int]) -> float:
         cfg: The config.
         size: Height and width of the image.
     """
-    frames, *shape = input_shape(build_without_weights(cfg), cfg.model, size)
+    with FakeTensorMode():
+        frames, *shape = input_shape(build_without_weights(cfg), cfg.model, size)
     # Two images, or clips: norms of pooled maps want more than one value.
     shapes = [(2 * frames, *shape)]
     return training_memory(lambda: build_without_weights(cfg), compute_losses, shapes)

@@ -172,6 +172,9 @@ def test_a_file_that_predicts_otherwise_is_not_written(trained_model, image, tmp
 
 def test_an_example_has_the_channels_of_the_config():
     model = nn.Module()
+    model.backbone = nn.Module()
+    model.backbone.cls_token = nn.Parameter(torch.zeros(1, 1, 8))  # the first of its weights
+    model.backbone.patches = nn.Conv2d(5, 8, 4)
     for backbone, channels in ((dict(in_channels=5), 5), (dict(), 3)):
         model.cfg = Config(dict(model=dict(backbone=backbone)))
         assert exporting._example(model, (4, 9), False).shape == (1, channels, 4, 9)
